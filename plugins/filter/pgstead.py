@@ -1,0 +1,92 @@
+"""Filters that turn the declaration into what templates and modules take."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
+
+from ansible.errors import AnsibleFilterError
+from pgstead_platform import hba, model, scram, tuning
+
+
+def pgstead_model(databases: list[dict[str, Any]], cluster_roles: list[dict[str, Any]]) -> dict[str, Any]:
+    """The declaration with every default filled in; see pgstead_platform.model."""
+    return model.expand(databases, cluster_roles)
+
+
+def pgstead_pooled_databases(expanded: dict[str, Any]) -> list[dict[str, Any]]:
+    """The databases that the pooler serves."""
+    return model.pooled_databases(expanded)
+
+
+def pgstead_tuning(
+    node: dict[str, Any],
+    expanded: dict[str, Any],
+    version: int,
+    memory_mb: int = 0,
+    cores: int = 0,
+    storage: str = "auto",
+    connections: int = 0,
+) -> list[dict[str, Any]]:
+    """Computed settings for a node; see pgstead_platform.tuning."""
+    return tuning.compute(
+        tuning.Node(
+            memory_mb=int(memory_mb) or node["memory_mb"],
+            cores=int(cores) or node["cores"],
+            storage=node["storage"] if storage == "auto" else storage,
+            disk_mb=node["disk_mb"],
+            connections=tuning.max_connections(int(connections), model.backend_demand(expanded)),
+            version=int(version),
+        )
+    )
+
+
+def pgstead_server_hba(expanded: dict[str, Any], networks: list[str], peer_roles: list[str]) -> list[str]:
+    """Lines of pg_hba.conf."""
+    return hba.server_lines(expanded, networks, peer_roles)
+
+
+def pgstead_pooler_hba(
+    expanded: dict[str, Any], networks: list[str], own_addresses: list[str], stats_role: str
+) -> list[str]:
+    """Lines of PgBouncer's hba file."""
+    return hba.pooler_lines(expanded, networks, own_addresses, stats_role)
+
+
+def pgstead_setting(value: Any) -> str:
+    """A value as postgresql.conf takes it, in single quotes (PostgreSQL manual, 20.1.2)."""
+    return "'" + model.setting_text(value).replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def pgstead_scram(passwords: dict[str, str], role: str, secret: str = "", iterations: int = 4096) -> str:
+    """The SCRAM-SHA-256 verifier of a role's password; see pgstead_platform.scram."""
+    try:
+        return scram.of_role(passwords, role, secret or role, int(iterations))
+    except ValueError as problem:
+        raise AnsibleFilterError(str(problem)) from problem
+
+
+def pgstead_url(
+    role: str, password: str, host: str, port: int, database: str, parameters: dict[str, str] | None = None
+) -> str:
+    """A connection URI (PostgreSQL manual, 34.1.1.2), every part percent-encoded."""
+    query = "&".join(f"{quote(k, safe='')}={quote(str(v), safe='/')}" for k, v in (parameters or {}).items())
+    netloc = f"[{host}]" if ":" in host else host
+    user = f"{quote(role, safe='')}:{quote(str(password), safe='')}"
+    return f"postgresql://{user}@{netloc}:{port}/{quote(database, safe='')}" + (f"?{query}" if query else "")
+
+
+class FilterModule:
+    """Registers the functions above under their own names."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        functions = (
+            pgstead_model, pgstead_pooled_databases, pgstead_tuning, pgstead_server_hba, pgstead_pooler_hba,
+            pgstead_setting, pgstead_scram, pgstead_url,
+        )  # fmt: skip
+        return {function.__name__: function for function in functions}

@@ -1,0 +1,192 @@
+"""Writes a set of files as one step: compared, written atomically, and put back if they prove wrong."""
+
+from __future__ import annotations
+
+import base64
+import grp
+import hashlib
+import os
+import pwd
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "required": True,
+    "options": {
+        "dest": {"type": "path", "required": True},
+        "content": {"type": "str"},
+        "copy_of": {"type": "path"},
+        "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+        "mode": {"type": "str", "default": "0644"},
+        "owner": {"type": "str", "default": "root"},
+        "group": {"type": "str", "default": "root"},
+        "fingerprint": {"type": "str"},
+        "secret": {"type": "bool", "default": False},
+    },
+}
+
+
+class Change:
+    """One file as it is and as it should be.
+
+    Args:
+        wanted: an element of ARGUMENT_SPEC.
+        is_fresh: whether owner or group may not exist yet (check mode on a fresh host).
+
+    Raises:
+        ValueError: the content is not what `fingerprint` says.
+    """
+
+    def __init__(self, wanted: dict[str, Any], is_fresh: bool = False) -> None:
+        self.wanted = wanted
+        self.path = Path(wanted["dest"])
+        self.before = self._read(self.path)
+        self.stat = self.path.stat() if self.before is not None else None
+        self.after: bytes | None = None
+        if wanted["state"] == "present":
+            if wanted.get("copy_of"):
+                self.after = self._read(Path(wanted["copy_of"]))
+                if self.after is None and not is_fresh:
+                    raise ValueError(f"{wanted['copy_of']}: no such file")
+                self.after = self.after or b""
+            else:
+                self.after = (wanted.get("content") or "").encode()
+            if wanted.get("fingerprint") and (self.after or not is_fresh):
+                found = openpgp_fingerprint(self.after)
+                asked = wanted["fingerprint"].replace(" ", "").upper()
+                if found != asked:
+                    raise ValueError(f"{self.path}: the key's fingerprint is {found}, expected {asked}")
+
+    @staticmethod
+    def _read(path: Path) -> bytes | None:
+        try:
+            return path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def ids(self) -> tuple[int, int] | None:
+        """Wanted uid and gid; None where one of them does not exist yet."""
+        try:
+            return pwd.getpwnam(self.wanted["owner"]).pw_uid, grp.getgrnam(self.wanted["group"]).gr_gid
+        except KeyError:
+            return None
+
+    @property
+    def needed(self) -> bool:
+        """Whether content, mode or owner differ."""
+        if self.before != self.after:
+            return True
+        if self.stat is None:
+            return False
+        mode = int(self.wanted["mode"], 8)
+        return self.stat.st_mode & 0o7777 != mode or (self.stat.st_uid, self.stat.st_gid) != self.ids()
+
+    @property
+    def diff(self) -> dict[str, str]:
+        """For --diff; secret content only as its checksum."""
+
+        def shown(content: bytes | None) -> str:
+            if content is None:
+                return ""
+            if self.wanted["secret"]:
+                return f"(not shown) sha256 {hashlib.sha256(content).hexdigest()[:16]}\n"
+            return content.decode(errors="replace")
+
+        def attributes(content: bytes | None, mode: int, owner: tuple[int, int] | None) -> str:
+            if content is None:
+                return ""
+            return f"# mode {mode:04o}, owner {owner[0]}:{owner[1]}\n" if owner else f"# mode {mode:04o}\n"
+
+        old_mode = self.stat.st_mode & 0o7777 if self.stat else 0
+        old_owner = (self.stat.st_uid, self.stat.st_gid) if self.stat else None
+        return {
+            "before_header": str(self.path),
+            "after_header": str(self.path),
+            "before": attributes(self.before, old_mode, old_owner) + shown(self.before),
+            "after": attributes(self.after, int(self.wanted["mode"], 8), self.ids()) + shown(self.after),
+        }
+
+    def apply(self) -> None:
+        """Makes the file what it should be: written beside it, then renamed over it."""
+        if self.after is None:
+            self.path.unlink(missing_ok=True)
+            return
+        ids = self.ids()
+        if ids is None:
+            raise ValueError(f"{self.path}: no user {self.wanted['owner']} or group {self.wanted['group']}")
+        self._write(self.after, int(self.wanted["mode"], 8), ids)
+
+    def undo(self) -> None:
+        """Puts back what was there before."""
+        if self.before is None or self.stat is None:
+            self.path.unlink(missing_ok=True)
+        else:
+            self._write(self.before, self.stat.st_mode & 0o7777, (self.stat.st_uid, self.stat.st_gid))
+
+    def _write(self, content: bytes, mode: int, ids: tuple[int, int]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+        try:
+            os.fchmod(descriptor, mode)
+            os.fchown(descriptor, *ids)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).rename(self.path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def apply_all(changes: list[Change]) -> None:
+    """Applies every change, or none: what was written is put back when one of them fails."""
+    done: list[Change] = []
+    try:
+        for change in changes:
+            done.append(change)
+            change.apply()
+    except BaseException:
+        undo_all(done)
+        raise
+
+
+def undo_all(changes: list[Change]) -> None:
+    """Puts every file back as it was."""
+    for change in reversed(changes):
+        change.undo()
+
+
+def openpgp_fingerprint(key: bytes) -> str:
+    """Fingerprint of the primary key in an OpenPGP public key, armoured or not (RFC 4880, section 12.2).
+
+    Raises:
+        ValueError: this is no version 4 public key.
+    """
+    data = key
+    if b"-----BEGIN PGP" in key:
+        lines = key.decode("ascii", "replace").splitlines()
+        blank = lines.index("")
+        body = [line for line in lines[blank + 1 :] if line and not line.startswith(("=", "-----"))]
+        data = base64.b64decode("".join(body))
+    if not data or not data[0] & 0x80:
+        raise ValueError("not an OpenPGP key")
+    if data[0] & 0x40:  # new packet format, RFC 4880, section 4.2.2
+        tag, first = data[0] & 0x3F, data[1]
+        if first < 192:
+            length, start = first, 2
+        elif first < 224:
+            length, start = ((first - 192) << 8) + data[2] + 192, 3
+        else:
+            length, start = int.from_bytes(data[2:6], "big"), 6
+    else:
+        tag, size = (data[0] >> 2) & 0x0F, 1 << (data[0] & 3)
+        length, start = int.from_bytes(data[1 : 1 + size], "big"), 1 + size
+    packet = data[start : start + length]
+    if tag != 6 or not packet or packet[0] != 4:
+        raise ValueError("not a version 4 OpenPGP public key")
+    digest = hashlib.sha1(b"\x99" + len(packet).to_bytes(2, "big") + packet)  # noqa: S324 - the standard's
+    return digest.hexdigest().upper()

@@ -1,0 +1,88 @@
+"""Who may connect, from where, to what: the lines of the server's and the pooler's hba files.
+
+Both are made from the same declaration. What no line admits is refused, so there is no line for
+superusers over TCP.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_WIDTHS = (8, 24, 48, 20)
+
+
+def _line(kind: str, databases: list[str], roles: list[str], address: str, method: str) -> str:
+    fields = (kind, ",".join(map(_quoted, databases)) or "all", ",".join(map(_quoted, roles)), address)
+    return " ".join(field.ljust(width) for field, width in zip(fields, _WIDTHS, strict=True)) + f" {method}"
+
+
+def _quoted(name: str) -> str:
+    # Quotes take the special meaning from words like `all` and `replication`.
+    return f'"{name}"'
+
+
+def server_lines(model: dict[str, Any], networks: list[str], peer_roles: list[str]) -> list[str]:
+    """pg_hba.conf for the declared roles.
+
+    Args:
+        model: as `model.expand` returns it.
+        networks: CIDRs that clients may come from; the node itself (`samehost`) always may.
+        peer_roles: OS users that log in over the socket as the role of their name.
+
+    Returns:
+        Lines and comments, in the order the server must see them.
+    """
+    lines = [
+        "# The superuser, and the services of this node, over the local socket alone.",
+        *(_line("local", [], [role], "", "peer") for role in ["postgres", *peer_roles]),
+    ]
+    for title, databases, roles in _groups(model):
+        pooled = [role["name"] for role in roles if "pooled" in role["endpoints"]]
+        direct = [role["name"] for role in roles if "direct" in role["endpoints"]]
+        lines += ["", f"# {title}: pooled roles over the socket (from the pooler), direct roles over TLS."]
+        lines.append(_line("local", databases, list(dict.fromkeys(pooled + direct)), "", "scram-sha-256"))
+        if direct:
+            lines += [
+                _line("hostssl", databases, direct, address, "scram-sha-256") for address in ["samehost", *networks]
+            ]
+    return lines
+
+
+def pooler_lines(model: dict[str, Any], networks: list[str], own_addresses: list[str], stats_role: str) -> list[str]:
+    """PgBouncer's hba file for the declared roles.
+
+    Args:
+        model: as `model.expand` returns it.
+        networks: CIDRs that clients may come from.
+        own_addresses: the node's own addresses that the pooler listens on.
+        stats_role: the role that may read the admin console, from the node itself.
+
+    Returns:
+        Lines and comments.
+    """
+    local = [f"{address}/32" for address in dict.fromkeys(["127.0.0.1", *own_addresses])]
+    lines = ["# Statistics, from this node alone. Administration is left to the pooler's own OS user."]
+    lines.append(_line("local", ["pgbouncer"], [stats_role], "", "scram-sha-256"))
+    lines += [_line("hostssl", ["pgbouncer"], [stats_role], address, "scram-sha-256") for address in local]
+    for title, databases, roles in _groups(model):
+        pooled = [role["name"] for role in roles if "pooled" in role["endpoints"]]
+        if pooled:
+            lines += ["", f"# {title}"]
+            lines.append(_line("local", databases, pooled, "", "scram-sha-256"))
+            lines += [
+                _line("hostssl", databases, pooled, address, "scram-sha-256") for address in [*local, *networks]
+            ]
+    return lines
+
+
+def _groups(model: dict[str, Any]) -> list[tuple[str, list[str], list[dict[str, Any]]]]:
+    """(title, databases, login roles): each database with its own roles, then all of them with the cluster roles."""
+    groups = []
+    for database in model["databases"]:
+        roles = [role for role in model["roles"] if role["login"] and role["database"] == database["name"]]
+        if roles:
+            groups.append((f"database {database['name']}", [database["name"]], roles))
+    everywhere = [role for role in model["roles"] if role["login"] and not role["database"]]
+    if everywhere:
+        groups.append(("cluster roles", [db["name"] for db in model["databases"]] + ["postgres"], everywhere))
+    return groups

@@ -1,0 +1,79 @@
+"""Connections to the node's own instance, as the superuser over the local socket."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+try:
+    import psycopg2
+    import psycopg2.extras
+    from psycopg2 import sql
+
+    Error = psycopg2.Error
+except ImportError:  # a fresh host in check mode: nothing is installed yet
+    psycopg2 = None
+    sql = None
+
+    class Error(Exception):  # type: ignore[no-redef]
+        """Stands for psycopg2.Error where psycopg2 is missing."""
+
+
+OS_USER = "postgres"
+
+
+@contextmanager
+def acting_as(user: str) -> Iterator[None]:
+    """Effective user and group of an OS user for the time of the block: what `peer` authentication sees."""
+    if os.geteuid() != 0:
+        yield
+        return
+    entry = pwd.getpwnam(user)
+    os.setegid(entry.pw_gid)
+    os.seteuid(entry.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+def connect(database: str, port: int, socket: str = "/var/run/postgresql", timeout: int = 10) -> Any:
+    """A psycopg2 connection as the superuser, by peer over the socket.
+
+    Statements that fail in it are kept out of the server's log: they may carry a password verifier.
+
+    Raises:
+        psycopg2.Error: the server does not answer, or has no such database.
+    """
+    with acting_as(OS_USER):
+        connection = psycopg2.connect(
+            dbname=database, host=socket, port=port, user="postgres", connect_timeout=timeout,
+            application_name="pgstead", options="-c log_min_error_statement=panic -c log_statement=none"
+            " -c log_min_duration_statement=-1 -c client_min_messages=warning",
+        )  # fmt: skip
+    connection.set_client_encoding("UTF8")
+    return connection
+
+
+def rows(connection: Any, query: str, parameters: Any = None) -> list[dict[str, Any]]:
+    """Every row of a query as a dict."""
+    with connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+        cursor.execute(query, parameters)
+        return [dict(row) for row in cursor.fetchall()]
+
+
+def blocks(text: str) -> dict[str, str]:
+    """Statements of a .sql file by the name in the `-- name: x` line above each."""
+    found: dict[str, str] = {}
+    name = ""
+    for line in text.splitlines():
+        if line.startswith("-- name: "):
+            name = line.removeprefix("-- name: ").strip()
+            found[name] = ""
+        elif name:
+            found[name] += line + "\n"
+    return found

@@ -1,0 +1,447 @@
+"""What must change in an instance so that it holds what is declared: a plan, computed without touching anything.
+
+Observed state comes in as plain data (roles/postgresql/files/sql/observe-*.sql), a list of steps goes out.
+A step that removes something carries `prune`: without being asked for it is only reported, as drift.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+MANAGED_COMMENT = "pgstead: "  # comment of database roles that another role of pgstead made for itself
+
+# Settings whose value is a list of names: each is quoted alone (PostgreSQL source, GUC_LIST_QUOTE).
+_LISTS = {"search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries"}
+
+_PLURALS = {"TABLE": "TABLES", "SEQUENCE": "SEQUENCES", "ROUTINE": "FUNCTIONS"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One statement of a plan.
+
+    Args:
+        object: what it is about, for people.
+        before: the state it finds, "" where there is none.
+        after: the state it leaves, "" where it removes.
+        sql: the statement; "" where only a person can act.
+        database: where to run it, "" is the maintenance database.
+        prune: whether it removes something undeclared.
+        alone: whether it must run outside a transaction.
+    """
+
+    object: str
+    before: str
+    after: str
+    sql: str
+    database: str = ""
+    prune: bool = False
+    alone: bool = False
+
+
+def ident(name: str) -> str:
+    """A quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A quoted string constant (standard_conforming_strings is on)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+# ---- cluster-wide: roles, memberships, databases, settings ------------------------------------------
+
+
+def cluster(desired: dict[str, Any], observed: dict[str, Any], decisions: dict[str, str]) -> list[Step]:
+    """Steps for everything that belongs to no single database.
+
+    Args:
+        desired: the expanded declaration (pgstead_platform.model), each login role with its `verifier`.
+        observed: result sets of observe-cluster.sql by name, and `version`, the server's major version.
+        decisions: role -> "keep" or "set", for stored verifiers that are not the computed one.
+
+    Returns:
+        Steps in the order they must run.
+    """
+    return [
+        *_roles(desired, observed, decisions),
+        *_memberships(desired, observed),
+        *_databases(desired, observed),
+        *_database_grants(desired, observed),
+        *_settings(desired, observed),
+    ]
+
+
+def undecided_passwords(desired: dict[str, Any], observed: dict[str, Any]) -> dict[str, str]:
+    """Roles whose stored SCRAM verifier is not the computed one: it may still be of the declared password."""
+    stored = {role["name"]: role["verifier"] or "" for role in observed["roles"]}
+    return {
+        role["name"]: stored[role["name"]]
+        for role in desired["roles"]
+        if role["login"]
+        and stored.get(role["name"], "").startswith("SCRAM-SHA-256$")
+        and stored[role["name"]] != role["verifier"]
+    }
+
+
+def proof(verifier: str, nonce: str) -> dict[str, Any]:
+    """What the control node needs to compare a stored verifier with a declared password, and no more.
+
+    Salt and iterations are what the server tells every client that logs in; the rest goes out as an HMAC under
+    a nonce that only this run knows, so that nothing printed anywhere is worth attacking.
+    """
+    _scheme, count_salt, _keys = verifier.split("$")
+    iterations, salt = count_salt.split(":")
+    mac = hmac.new(nonce.encode(), verifier.encode(), hashlib.sha256).digest()
+    return {"salt": salt, "iterations": int(iterations), "mac": base64.b64encode(mac).decode()}
+
+
+def _attributes(role: dict[str, Any], version: int) -> dict[str, str]:
+    """Attribute clauses of CREATE and ALTER ROLE by topic, as declared."""
+    clauses = {"LOGIN": "LOGIN" if role["login"] else "NOLOGIN"}
+    for name in ("SUPERUSER", "CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS"):
+        clauses[name] = name if name in role["attributes"] else f"NO{name}"
+    # Before PostgreSQL 16 inheritance was an attribute of the member, not an option of the membership.
+    inherits = role.get("inherit", version >= 16 or all(item["inherit"] for item in role.get("memberships", [])))
+    clauses["INHERIT"] = "INHERIT" if inherits else "NOINHERIT"
+    clauses["CONNECTION LIMIT"] = f"CONNECTION LIMIT {role['connection_limit']}"
+    clauses["VALID UNTIL"] = f"VALID UNTIL {literal(role['valid_until'] or 'infinity')}"
+    return clauses
+
+
+def _roles(desired: dict[str, Any], observed: dict[str, Any], decisions: dict[str, str]) -> Iterator[Step]:
+    version = observed["version"]
+    meant = {row["declared"]: row["meant"] for row in observed["valid_until"]}
+    present = {role["name"]: role for role in observed["roles"]}
+    for role in desired["roles"]:
+        role = role | {"valid_until": meant.get(role["valid_until"], role["valid_until"])}
+        title = f"role {role['name']}"
+        wanted = _attributes(role, version)
+        shown = " ".join(wanted.values())
+        verifier = role.get("verifier", "") if role["login"] else ""
+        password = f" PASSWORD {literal(verifier)}" if verifier else ""
+        if role["name"] not in present:
+            yield Step(title, "", shown, f"CREATE ROLE {ident(role['name'])} {shown}{password}")
+            continue
+        found = present[role["name"]]
+        has = _attributes(found, version)
+        changed = [topic for topic in wanted if wanted[topic] != has[topic]]
+        if changed:
+            clauses = " ".join(wanted[topic] for topic in changed)
+            before = " ".join(has[topic] for topic in changed)
+            yield Step(title, before, clauses, f"ALTER ROLE {ident(role['name'])} {clauses}")
+        stored = found["verifier"] or ""
+        if not verifier and stored:
+            yield Step(title, "a password", "no password", f"ALTER ROLE {ident(role['name'])} PASSWORD NULL")
+        elif verifier and stored != verifier and decisions.get(role["name"]) != "keep":
+            before = "another password" if stored else "no password"
+            yield Step(title, before, "the declared password", f"ALTER ROLE {ident(role['name'])}{password}")
+    declared = {role["name"] for role in desired["roles"]}
+    for name, found in present.items():
+        if name not in declared and not found["is_bootstrap"] and not found["comment"].startswith(MANAGED_COMMENT):
+            yield Step(f"role {name}", "exists, undeclared", "", f"DROP ROLE {ident(name)}", prune=True)
+
+
+def _membership_text(item: dict[str, Any], version: int) -> str:
+    if version < 16:
+        return "WITH ADMIN OPTION" if item["admin"] else ""
+    return "WITH " + ", ".join(
+        f"{option.upper()} {'TRUE' if item[option] else 'FALSE'}" for option in ("admin", "inherit", "set")
+    )
+
+
+def _memberships(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[Step]:
+    version = observed["version"]
+    options = ("admin",) if version < 16 else ("admin", "inherit", "set")
+    found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in observed["memberships"]:
+        found[row["role"], row["member"]].append(row)
+    wanted = {
+        (item["role"], role["name"]): item for role in desired["roles"] for item in role["memberships"]
+    }
+    for (group, member), item in wanted.items():
+        rows = found.get((group, member), [])
+        # Several grantors may each have granted it; what counts is their union.
+        has = {option: any(row[option] for row in rows) for option in options}
+        if rows and all(has[option] == item[option] for option in options):
+            continue
+        text = _membership_text(item, version)
+        before = _membership_text({"admin": False, "inherit": False, "set": False} | has, version) if rows else ""
+        yield Step(
+            f"membership of {member} in {group}", before, text or "member",
+            f"GRANT {ident(group)} TO {ident(member)} {text}".rstrip(),
+        )  # fmt: skip
+    declared = {role["name"] for role in desired["roles"]}
+    for (group, member), rows in found.items():
+        if (group, member) in wanted or not {group, member} & declared:
+            continue
+        for row in rows:
+            by = f" GRANTED BY {ident(row['grantor'])}" if version >= 16 else ""
+            yield Step(
+                f"membership of {member} in {group}", _membership_text(row, version) or "member", "",
+                f"REVOKE {ident(group)} FROM {ident(member)}{by}", prune=True,
+            )  # fmt: skip
+
+
+def _databases(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[Step]:
+    present = {database["name"]: database for database in observed["databases"]}
+    for database in desired["databases"]:
+        name = ident(database["name"])
+        title = f"database {database['name']}"
+        if database["name"] not in present:
+            locale = f" LOCALE {literal(database['locale'])}" if database["locale"] else ""
+            yield Step(
+                title, "", f"owner {database['owner']}",
+                f"CREATE DATABASE {name} OWNER {ident(database['owner'])} TEMPLATE template0"
+                f" ENCODING {literal(database['encoding'])}{locale}"
+                f" CONNECTION LIMIT {database['connection_limit']}",
+                alone=True,
+            )  # fmt: skip
+            continue
+        found = present[database["name"]]
+        if found["owner"] != database["owner"]:
+            yield Step(
+                title, f"owner {found['owner']}", f"owner {database['owner']}",
+                f"ALTER DATABASE {name} OWNER TO {ident(database['owner'])}",
+            )  # fmt: skip
+        if found["connection_limit"] != database["connection_limit"]:
+            limit = f"CONNECTION LIMIT {database['connection_limit']}"
+            yield Step(title, f"CONNECTION LIMIT {found['connection_limit']}", limit, f"ALTER DATABASE {name} {limit}")
+        for topic in ("encoding", "locale"):
+            if database[topic] and found[topic] != database[topic]:
+                yield Step(title, f"{topic} {found[topic]}", f"{topic} {database[topic]} (fixed at creation)", "")
+    declared = {database["name"] for database in desired["databases"]}
+    for name in present:
+        if name not in declared and name != "postgres":
+            yield Step(f"database {name}", "exists, undeclared", "", "", prune=True)
+
+
+def _database_grants(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[Step]:
+    """CONNECT for the declared roles of each database, nothing for PUBLIC (who has CONNECT and TEMP by default)."""
+    new = {database["name"] for database in desired["databases"]} - {db["name"] for db in observed["databases"]}
+    has = {(row["database"], row["grantee"], row["privilege"]) for row in observed["database_grants"]}
+    has |= {(name, "", privilege) for name in new for privilege in ("CONNECT", "TEMPORARY")}
+    wanted = {
+        (database["name"], role["name"], "CONNECT")
+        for database in desired["databases"]
+        for role in desired["roles"]
+        if role["login"] and role["database"] in ("", database["name"])
+    }
+    declared = {database["name"] for database in desired["databases"]}
+    for name, grantee, privilege in sorted(wanted - has):
+        yield Step(
+            f"rights on database {name}", "", f"{privilege} for {grantee}",
+            f"GRANT {privilege} ON DATABASE {ident(name)} TO {ident(grantee)}",
+        )  # fmt: skip
+    for name, grantee, privilege in sorted(has - wanted):
+        if name not in declared:
+            continue
+        who = ident(grantee) if grantee else "PUBLIC"
+        yield Step(
+            f"rights on database {name}", f"{privilege} for {grantee or 'PUBLIC'}", "",
+            f"REVOKE {privilege} ON DATABASE {ident(name)} FROM {who}",
+            prune=bool(grantee),  # rights of PUBLIC are declared away by every database
+        )  # fmt: skip
+
+
+def setting_list(value: str) -> list[str]:
+    """The elements of a list setting, quotes removed."""
+    return [part.strip().strip('"') for part in value.split(",")]
+
+
+def _same_setting(name: str, left: str, right: str) -> bool:
+    if name in _LISTS:
+        return setting_list(left) == setting_list(right)
+    return left == right
+
+
+def _settings(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[Step]:
+    wanted: dict[tuple[str, str, str], str] = {}
+    for role in desired["roles"]:
+        for name, value in role["settings"].items():
+            wanted[role["name"], role["database"], name] = value
+    for database in desired["databases"]:
+        for name, value in database["settings"].items():
+            wanted["", database["name"], name] = value
+    has = {(row["role"], row["database"], row["name"]): row["value"] for row in observed["settings"]}
+
+    def target(role: str, database: str) -> tuple[str, str]:
+        where = f" IN DATABASE {ident(database)}" if role and database else ""
+        title = f"settings of {role or 'database ' + database}" + (f" in {database}" if where else "")
+        return title, (f"ROLE {ident(role)}{where}" if role else f"DATABASE {ident(database)}")
+
+    for key, value in wanted.items():
+        role, database, name = key
+        if key in has and _same_setting(name, has[key], value):
+            continue
+        title, clause = target(role, database)
+        text = ", ".join(map(literal, setting_list(value))) if name in _LISTS else literal(value)
+        before = f"{name} = {has[key]}" if key in has else ""
+        yield Step(title, before, f"{name} = {value}", f"ALTER {clause} SET {name} TO {text}")
+    declared_roles = {role["name"] for role in desired["roles"]}
+    declared_databases = {database["name"] for database in desired["databases"]}
+    for key, value in has.items():
+        role, database, name = key
+        if key in wanted or not (role in declared_roles or (not role and database in declared_databases)):
+            continue
+        title, clause = target(role, database)
+        yield Step(title, f"{name} = {value}", "", f"ALTER {clause} RESET {name}", prune=True)
+
+
+# ---- one database: schemas, extensions, rights ---------------------------------------------------------
+
+
+def wanted_grants(desired: dict[str, Any], database: dict[str, Any]) -> list[dict[str, str]]:
+    """Declared rights on the objects of a database's schemas: [{schema, kind, grantee, privilege}]."""
+    return [
+        {"schema": item["schema"], "kind": kind, "grantee": role["name"], "privilege": privilege}
+        for role in desired["roles"]
+        if role["database"] == database["name"]
+        for item in role["privileges"]
+        for kind, key in (("TABLE", "tables"), ("SEQUENCE", "sequences"), ("ROUTINE", "functions"))
+        for privilege in item[key]
+    ]
+
+
+def database(desired: dict[str, Any], entry: dict[str, Any], observed: dict[str, Any]) -> list[Step]:
+    """Steps inside one database.
+
+    Args:
+        desired: the expanded declaration.
+        entry: the database of it.
+        observed: result sets of observe-database.sql by name; empty lists for a database yet to be created.
+
+    Returns:
+        Steps in the order they must run, all in one transaction.
+    """
+    steps = [
+        *_schemas(entry, observed),
+        *_extensions(entry, observed),
+        *_schema_grants(desired, entry, observed),
+        *_object_grants(observed),
+        *_default_grants(desired, entry, observed),
+    ]
+    return [Step(s.object, s.before, s.after, s.sql, entry["name"], s.prune) for s in steps]
+
+
+def _schemas(entry: dict[str, Any], observed: dict[str, Any]) -> Iterator[Step]:
+    present = {schema["name"]: schema for schema in observed["schemas"]}
+    for schema in entry["schemas"]:
+        name = schema["name"]
+        # `public` belongs to pg_database_owner, which the owner role is a member of by being the owner.
+        owner = schema["owner"] or ("" if name == "public" else entry["owner"])
+        title = f"schema {entry['name']}.{name}"
+        if name not in present:
+            clause = f" AUTHORIZATION {ident(owner)}" if owner else ""
+            yield Step(title, "", f"owner {owner}", f"CREATE SCHEMA {ident(name)}{clause}")
+        elif owner and present[name]["owner"] != owner:
+            before = f"owner {present[name]['owner']}"
+            yield Step(title, before, f"owner {owner}", f"ALTER SCHEMA {ident(name)} OWNER TO {ident(owner)}")
+
+
+def _extensions(entry: dict[str, Any], observed: dict[str, Any]) -> Iterator[Step]:
+    present = {extension["name"]: extension for extension in observed["extensions"]}
+    for extension in entry["extensions"]:
+        name = ident(extension["name"])
+        title = f"extension {entry['name']}.{extension['name']}"
+        if extension["name"] not in present:
+            clauses = f" SCHEMA {ident(extension['schema'])}" if extension["schema"] else ""
+            clauses += f" VERSION {literal(str(extension['version']))}" if extension["version"] else ""
+            yield Step(title, "", f"installed{clauses.lower()}", f"CREATE EXTENSION {name}{clauses}")
+            continue
+        found = present[extension["name"]]
+        if extension["version"] and found["version"] != str(extension["version"]):
+            yield Step(
+                title, f"version {found['version']}", f"version {extension['version']}",
+                f"ALTER EXTENSION {name} UPDATE TO {literal(str(extension['version']))}",
+            )  # fmt: skip
+        if extension["schema"] and found["schema"] != extension["schema"]:
+            yield Step(
+                title, f"schema {found['schema']}", f"schema {extension['schema']}",
+                f"ALTER EXTENSION {name} SET SCHEMA {ident(extension['schema'])}",
+            )  # fmt: skip
+    declared = {extension["name"] for extension in entry["extensions"]} | {"plpgsql"}
+    for name in present:
+        if name not in declared:
+            yield Step(f"extension {entry['name']}.{name}", "installed, undeclared", "", "", prune=True)
+
+
+def _schema_grants(desired: dict[str, Any], entry: dict[str, Any], observed: dict[str, Any]) -> Iterator[Step]:
+    wanted = {
+        (item["schema"], role["name"], "USAGE")
+        for role in desired["roles"]
+        if role["database"] == entry["name"]
+        for item in role["privileges"]
+    }
+    has = {(row["schema"], row["grantee"], row["privilege"]) for row in observed["schema_grants"]}
+    managed = {role["name"] for role in desired["roles"]}
+    for schema, grantee, privilege in sorted(wanted - has):
+        yield Step(
+            f"rights on schema {entry['name']}.{schema}", "", f"{privilege} for {grantee}",
+            f"GRANT {privilege} ON SCHEMA {ident(schema)} TO {ident(grantee)}",
+        )  # fmt: skip
+    for schema, grantee, privilege in sorted(has - wanted):
+        if (grantee == "" and privilege == "CREATE") or grantee in managed:
+            who = ident(grantee) if grantee else "PUBLIC"
+            yield Step(
+                f"rights on schema {entry['name']}.{schema}", f"{privilege} for {grantee or 'PUBLIC'}", "",
+                f"REVOKE {privilege} ON SCHEMA {ident(schema)} FROM {who}",
+                prune=bool(grantee),
+            )  # fmt: skip
+
+
+def _object_grants(observed: dict[str, Any]) -> Iterator[Step]:
+    for row in observed["object_grants"]:
+        what, count = row["kind"].lower(), len(row["objects"])
+        title = f"rights of {row['grantee']} on {count} {what}{'s' if count > 1 else ''} of schema {row['schema']}"
+        names = ", ".join(row["objects"])
+        missing = row["what"] == "missing"
+        verb, to = ("GRANT", "TO") if missing else ("REVOKE", "FROM")
+        text = f"{row['privilege']} on {_shortened(row['objects'])}"
+        yield Step(
+            title, "" if missing else text, text if missing else "",
+            f"{verb} {row['privilege']} ON {row['kind']} {names} {to} {ident(row['grantee'])}",
+            prune=not missing,
+        )  # fmt: skip
+
+
+def _shortened(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _default_grants(desired: dict[str, Any], entry: dict[str, Any], observed: dict[str, Any]) -> Iterator[Step]:
+    """Rights on what the owner role will create; one statement per schema, kind and grantee."""
+    wanted = {
+        (item["schema"], item["kind"], item["grantee"], item["privilege"])
+        for item in wanted_grants(desired, entry)
+        if item["grantee"] != entry["owner"]
+    }
+    has = {(row["schema"], row["kind"], row["grantee"], row["privilege"]) for row in observed["default_grants"]}
+    managed = {role["name"] for role in desired["roles"]}
+    extra = {item for item in has - wanted if item[2] in managed}
+    for items, verb, to in ((wanted - has, "GRANT", "TO"), (extra, "REVOKE", "FROM")):
+        for (schema, kind, grantee), privileges in _grouped(items):
+            text = f"{', '.join(privileges)} for {grantee}"
+            grant = verb == "GRANT"
+            yield Step(
+                f"rights on future {_PLURALS[kind].lower()} of schema {entry['name']}.{schema}",
+                "" if grant else text, text if grant else "",
+                f"ALTER DEFAULT PRIVILEGES FOR ROLE {ident(entry['owner'])} IN SCHEMA {ident(schema)}"
+                f" {verb} {', '.join(privileges)} ON {_PLURALS[kind]} {to} {ident(grantee)}",
+                prune=not grant,
+            )  # fmt: skip
+
+
+def _grouped(
+    items: Iterable[tuple[str, str, str, str]],
+) -> Iterator[tuple[tuple[str, str, str], list[str]]]:
+    groups: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for schema, kind, grantee, privilege in sorted(items):
+        groups[schema, kind, grantee].append(privilege)
+    yield from groups.items()

@@ -1,0 +1,62 @@
+#!/usr/bin/python
+"""Ansible module: a set of files in one step."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pgstead_files
+short_description: Writes or removes a set of files in one step
+description:
+  - Compares, writes atomically and reports a list of files at once. A role's files cost one round trip, not one each.
+options:
+  files:
+    description: The files.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      dest: {description: Path on the node., type: path, required: true}
+      content: {description: What it holds., type: str}
+      copy_of: {description: A file on the node that it is a copy of, instead of C(content)., type: path}
+      state: {description: Whether it exists., type: str, choices: [present, absent], default: present}
+      mode: {description: Octal mode., type: str, default: "0644"}
+      owner: {description: User., type: str, default: root}
+      group: {description: Group., type: str, default: root}
+      fingerprint: {description: "The content must be an OpenPGP key with this fingerprint.", type: str}
+      secret: {description: Whether its content is kept out of the diff., type: bool, default: false}
+author: The pgstead authors
+attributes:
+  check_mode: {support: full}
+  diff_mode: {support: full}
+"""
+
+RETURN = r"""
+changed_files:
+  description: Paths that were, or in check mode would be, written or removed.
+  type: list
+  elements: str
+  returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pgstead_platform.files import ARGUMENT_SPEC, Change, apply_all
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec={"files": ARGUMENT_SPEC}, supports_check_mode=True)
+    try:
+        changes = [Change(wanted, is_fresh=module.check_mode) for wanted in module.params["files"]]
+        changes = [change for change in changes if change.needed]
+        if not module.check_mode:
+            apply_all(changes)
+    except (ValueError, OSError) as problem:
+        module.fail_json(msg=str(problem))
+    module.exit_json(
+        changed=bool(changes),
+        changed_files=[str(change.path) for change in changes],
+        diff=[change.diff for change in changes],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The command line: one module per noun, one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from pgstead import __version__
+from pgstead.cli import mirror, sandbox
+from pgstead.errors import Exit, PgsteadError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="pgstead")
+def root() -> None:
+    """PostgreSQL 16 + pgvector behind PgBouncer, on your own hosts.
+
+    \b
+    Start here:
+      pgstead init prod --host db1.example.com    an inventory of your own
+      pgstead deploy -i prod                      makes the hosts what it declares
+      pgstead verify -i prod                      asks the running system whether they are
+      pgstead url -i prod                         the .env lines your app pastes
+
+    Every verb is a playbook: plain `ansible-playbook playbooks/<verb>.yml` does the same.
+    """
+
+
+for command in (sandbox.sandbox, mirror.mirror):
+    root.add_command(command)
+
+
+def main() -> None:
+    """Entry point of the console script; never shows a traceback for an error raised on purpose."""
+    err = Console(stderr=True, highlight=False)
+    try:
+        root(standalone_mode=False)
+    except PgsteadError as problem:
+        err.print(f"[bold red]error:[/bold red] {escape(str(problem))}", soft_wrap=True)
+        if problem.hint:
+            err.print(f"[bold]next:[/bold] {escape(problem.hint)}", soft_wrap=True)
+        sys.exit(problem.exit_code)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.UsageError as problem:
+        problem.show()
+        sys.exit(Exit.USAGE)
+    except (KeyboardInterrupt, click.Abort):
+        err.print("interrupted: nothing keeps running; the next run continues where this one stopped")
+        sys.exit(Exit.INTERRUPTED)

@@ -1,0 +1,60 @@
+"""Reads inventories through Ansible itself, so that every form Ansible accepts is accepted here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from pgstead import paths
+from pgstead.errors import PgsteadError, RefusedError
+
+
+def locate(inventory: str) -> Path:
+    """The inventory's directory: a path, or the name of one under inventories/.
+
+    Raises:
+        RefusedError: there is no such inventory; the message names those that exist.
+    """
+    for candidate in (Path(inventory), paths.home() / "inventories" / inventory):
+        if (candidate / "hosts.yml").is_file() or (candidate.is_file() and candidate.name != "hosts.yml"):
+            return candidate.resolve()
+        if candidate.name == "hosts.yml" and candidate.is_file():
+            return candidate.parent.resolve()
+    known = sorted(p.parent.name for p in (paths.home() / "inventories").glob("*/hosts.yml"))
+    raise RefusedError(
+        f"there is no inventory {inventory!r}: no hosts.yml was found in it",
+        f"pgstead init NAME makes one; here are: {', '.join(known) or 'none'}",
+    )
+
+
+def vault_password_file(inventory: Path) -> Path:
+    """Where `pgstead init` and `pgstead sandbox up` keep this inventory's vault password (mode 0600)."""
+    return paths.state("vault", inventory.name)
+
+
+def ansible(program: str) -> str:
+    """The Ansible program that belongs to this interpreter, else the one on PATH."""
+    beside = Path(sys.executable).with_name(program)
+    return str(beside) if beside.exists() else program
+
+
+def hosts(inventory: Path) -> dict[str, dict[str, Any]]:
+    """Host name -> its variables as declared (Jinja in them is not evaluated).
+
+    Raises:
+        PgsteadError: Ansible cannot read the inventory; its own message is passed on.
+    """
+    argv = [ansible("ansible-inventory"), "-i", str(inventory), "--list"]
+    password = vault_password_file(inventory)
+    if password.exists():
+        argv += ["--vault-password-file", str(password)]
+    env = os.environ | {"ANSIBLE_CONFIG": str(paths.home() / "ansible.cfg")}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
+    if done.returncode:
+        raise PgsteadError(f"Ansible cannot read the inventory {inventory}: {done.stderr.strip()}")
+    variables: dict[str, dict[str, Any]] = json.loads(done.stdout)["_meta"]["hostvars"]
+    return variables

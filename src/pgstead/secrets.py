@@ -1,0 +1,78 @@
+"""Generated secrets of an inventory, kept in an ansible-vault file beside platform.yml."""
+
+from __future__ import annotations
+
+import os
+import secrets as random
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pgstead import paths
+from pgstead.command import Steps
+from pgstead.errors import PgsteadError
+from pgstead.inventory import ansible, vault_password_file
+
+PASSWORD_BYTES = 24  # 192 bits: 32 characters that need no quoting anywhere
+
+
+def vault_file(inventory: Path) -> Path:
+    """The vault file of an inventory."""
+    return inventory / "group_vars" / "all" / "vault.yml"
+
+
+def names(platform: dict[str, Any]) -> list[str]:
+    """The secrets that a platform.yml needs: a password per login role, the pooler's statistics
+    role, and the key that SCRAM salts are derived from."""
+    wanted = [
+        role["name"]
+        for database in platform.get("databases", [])
+        for role in database.get("roles", [])
+        if role.get("login", True)
+    ]
+    wanted += [role["name"] for role in platform.get("cluster_roles", []) if role.get("login", True)]
+    return [*dict.fromkeys(wanted), "pgbouncer_stats", "scram_salt_key"]
+
+
+def generate(wanted: list[str]) -> dict[str, str]:
+    """A random secret for every name."""
+    return {name: random.token_urlsafe(PASSWORD_BYTES) for name in wanted}
+
+
+def ensure(inventory: Path, steps: Steps) -> None:
+    """Generates the inventory's vault and its password where there is none yet."""
+    target = vault_file(inventory)
+    if target.exists():
+        return
+    platform = yaml.safe_load((inventory / "group_vars" / "all" / "platform.yml").read_text()) or {}
+    with steps.step(f"Generating secrets into {target.relative_to(paths.home())} (encrypted)"):
+        write(inventory, generate(names(platform)))
+
+
+def write(inventory: Path, values: dict[str, str]) -> None:
+    """Encrypts `values` into the inventory's vault file; makes its password where there is none.
+
+    The plaintext goes to ansible-vault over a pipe and is never on disk.
+    """
+    password = vault_password_file(inventory)
+    if not password.exists():
+        descriptor = os.open(password, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(random.token_urlsafe(PASSWORD_BYTES) + "\n")
+    text = "# Secrets of this inventory, by the names that platform.yml uses. Edit with ansible-vault edit.\n"
+    text += yaml.safe_dump({"secrets": values}, sort_keys=True, allow_unicode=True)
+    done = subprocess.run(
+        [ansible("ansible-vault"), "encrypt", "--vault-password-file", str(password),
+         "--output", str(vault_file(inventory)), "-"],
+        input=text, text=True, capture_output=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise PgsteadError(f"ansible-vault could not encrypt {vault_file(inventory)}: {done.stderr.strip()}")
+
+
+def forget(inventory: Path) -> None:
+    """Removes the generated vault and its password (of a sandbox whose databases are gone)."""
+    vault_file(inventory).unlink(missing_ok=True)
+    vault_password_file(inventory).unlink(missing_ok=True)

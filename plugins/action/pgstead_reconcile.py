@@ -17,7 +17,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from pgstead_platform import pg, scram
 
-SQL = _HERE.parents[2] / "roles" / "postgresql" / "files" / "sql"
+SQL = _HERE.parents[1] / "sql"
 
 
 class ActionModule(ActionBase):

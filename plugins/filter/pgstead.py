@@ -81,12 +81,62 @@ def pgstead_url(
     return f"postgresql://{user}@{netloc}:{port}/{quote(database, safe='')}" + (f"?{query}" if query else "")
 
 
+def pgstead_env(
+    expanded: dict[str, Any],
+    secrets: dict[str, str],
+    host: str,
+    pooled_port: int = 6432,
+    direct_port: int = 5432,
+    only_database: str = "",
+    only_role: str = "",
+    masked: bool = True,
+) -> list[dict[str, str]]:
+    """The .env lines of every database, or of one, or of one role.
+
+    DATABASE_URL is for a database's first app role through the pooler, DIRECT_DATABASE_URL for its first
+    migrator at the server; every further login role gets a line of its own. With several databases their
+    names lead, so that all lines fit into one file.
+
+    Returns:
+        [{"database", "role", "name", "url"}], passwords shown as *** where `masked`.
+    """
+    lines: list[dict[str, str]] = []
+    ports = {"pooled": int(pooled_port), "direct": int(direct_port)}
+    main = {("app", "pooled"): "DATABASE_URL", ("migrator", "direct"): "DIRECT_DATABASE_URL"}
+    prefixed = len(expanded["databases"]) > 1 and not only_database
+    for database in expanded["databases"]:
+        if only_database not in ("", database["name"]):
+            continue
+        taken: set[str] = set()
+        for role in model.login_roles(expanded):
+            if role["database"] not in ("", database["name"]) or only_role not in ("", role["name"]):
+                continue
+            for endpoint in role["endpoints"]:
+                name = main.get((role["kind"], endpoint), "")
+                if not name or name in taken:
+                    prefix = "" if endpoint == "pooled" else "DIRECT_"
+                    name = f"{_shell_name(role['name'])}_{prefix}DATABASE_URL"
+                taken.add(name)
+                name = f"{_shell_name(database['name'])}_{name}" if prefixed else name
+                url = pgstead_url(
+                    role["name"], "***" if masked else secrets[role["secret"]], host, ports[endpoint],
+                    database["name"], {"sslmode": "require"},
+                )  # fmt: skip
+                url = url.replace("%2A%2A%2A", "***") if masked else url
+                lines.append({"database": database["name"], "role": role["name"], "name": name, "url": url})
+    return lines
+
+
+def _shell_name(name: str) -> str:
+    return name.upper().replace("-", "_")
+
+
 class FilterModule:
     """Registers the functions above under their own names."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         functions = (
             pgstead_model, pgstead_pooled_databases, pgstead_tuning, pgstead_server_hba, pgstead_pooler_hba,
-            pgstead_setting, pgstead_scram, pgstead_url,
+            pgstead_setting, pgstead_scram, pgstead_url, pgstead_env,
         )  # fmt: skip
         return {function.__name__: function for function in functions}

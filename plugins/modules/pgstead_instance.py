@@ -29,6 +29,7 @@ attributes:
 
 RETURN = r"""
 created: {description: Whether the instance was created., type: bool, returned: always}
+changed_files: {description: Files that differed., type: list, elements: str, returned: always}
 restarted: {description: Whether the server was started or restarted., type: bool, returned: always}
 pending_restart:
   description: Settings that wait for a restart.
@@ -213,6 +214,7 @@ def main() -> None:
         "changed": created or bool(changes) or not running,
         "created": created,
         "restarted": False,
+        "changed_files": [str(change.path) for change in changes],
         "pending_restart": [],
         "diff": [change.diff for change in changes],
     }

@@ -15,6 +15,11 @@ options:
     type: list
     elements: str
     default: []
+  users:
+    description: OS users whose existence is wanted.
+    type: list
+    elements: str
+    default: []
   data_path:
     description: Where data will live; its storage kind and free space are reported.
     type: path
@@ -40,6 +45,7 @@ node:
     disk_mb: 40960
     dpkg_interrupted: false
     packages: {pgbouncer: 1.26.1-1}
+    users: [pgbouncer]
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -50,6 +56,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "packages": {"type": "list", "elements": "str", "default": []},
+            "users": {"type": "list", "elements": "str", "default": []},
             "data_path": {"type": "path", "default": "/var/lib/postgresql"},
         },
         supports_check_mode=True,
@@ -63,6 +70,7 @@ def main() -> None:
             "free_mb": node.free_mb(path),
             "disk_mb": node.disk_mb(path),
             "packages": node.packages(module.params["packages"]),
+            "users": node.users(module.params["users"]),
         },
     )
 

@@ -31,6 +31,12 @@ def locate(inventory: str) -> Path:
     )
 
 
+def own() -> list[Path]:
+    """The inventories that can be deployed: those under inventories/ that have their secrets."""
+    found = (paths.home() / "inventories").glob("*/group_vars/all/vault.yml")
+    return sorted(path.parents[2].resolve() for path in found)
+
+
 def vault_password_file(inventory: Path) -> Path:
     """Where `pgstead init` and `pgstead sandbox up` keep this inventory's vault password (mode 0600)."""
     return paths.state("vault", inventory.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import pwd
 import re
 import shutil
 import socket
@@ -107,15 +108,30 @@ def resolve(name: str) -> list[str]:
         return []
 
 
-def listeners() -> dict[int, str]:
-    """TCP port -> the program that listens on it."""
-    found: dict[int, str] = {}
-    for line in _run("ss", "-Hltnp").splitlines():
-        fields = line.split()
-        port = int(fields[3].rsplit(":", 1)[1])
+def listeners() -> dict[int, dict[str, str]]:
+    """TCP port -> who listens on it: {"program", "unit", "user"}, each "" where the kernel does not tell."""
+    found: dict[int, dict[str, str]] = {}
+    for line in _run("ss", "-Hltnpe", "--cgroup").splitlines():
+        port = int(line.split()[3].rsplit(":", 1)[1])
         program = re.search(r'\(\("([^"]+)"', line)
-        found.setdefault(port, program[1] if program else "another program")
+        unit = re.search(r"cgroup:\S*/([^/\s]+\.service)", line)
+        uid = re.search(r"\buid:(\d+)", line)
+        found.setdefault(
+            port,
+            {
+                "program": program[1] if program else "",
+                "unit": unit[1] if unit else "",
+                "user": _user(int(uid[1])) if uid else "root",
+            },
+        )
     return found
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def instances() -> list[dict[str, Any]]:
@@ -157,6 +173,17 @@ def packages(names: list[str]) -> dict[str, str]:
         fields = line.split()
         if len(fields) == 3 and fields[1] == "ii":
             found[fields[0].partition(":")[0]] = fields[2]
+    return found
+
+
+def users(names: list[str]) -> list[str]:
+    """Those OS users among `names` that exist."""
+    found = []
+    for name in names:
+        try:
+            found.append(pwd.getpwnam(name).pw_name)
+        except KeyError:
+            continue
     return found
 
 

@@ -1,6 +1,6 @@
 """What must change in an instance so that it holds what is declared: a plan, computed without touching anything.
 
-Observed state comes in as plain data (roles/postgresql/files/sql/observe-*.sql), a list of steps goes out.
+Observed state comes in as plain data (plugins/sql/observe-*.sql), a list of steps goes out.
 A step that removes something carries `prune`: without being asked for it is only reported, as drift.
 """
 
@@ -234,13 +234,14 @@ def _database_grants(desired: dict[str, Any], observed: dict[str, Any]) -> Itera
         if role["login"] and role["database"] in ("", database["name"])
     }
     declared = {database["name"] for database in desired["databases"]}
+    services = {role["name"] for role in observed["roles"] if role["comment"].startswith(MANAGED_COMMENT)}
     for name, grantee, privilege in sorted(wanted - has):
         yield Step(
             f"rights on database {name}", "", f"{privilege} for {grantee}",
             f"GRANT {privilege} ON DATABASE {ident(name)} TO {ident(grantee)}",
         )  # fmt: skip
     for name, grantee, privilege in sorted(has - wanted):
-        if name not in declared:
+        if name not in declared or grantee in services:
             continue
         who = ident(grantee) if grantee else "PUBLIC"
         yield Step(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 import click
 from rich.console import Console
 from rich.markup import escape
 
 from pgstead import __version__
-from pgstead.cli import mirror, sandbox
+from pgstead.cli import completion, deploy, init, mirror, sandbox, url, verify
+from pgstead.command import log_path
 from pgstead.errors import Exit, PgsteadError
 
 
@@ -29,7 +31,7 @@ def root() -> None:
     """
 
 
-for command in (sandbox.sandbox, mirror.mirror):
+for command in (init.init, deploy.deploy, verify.verify, url.url, sandbox.sandbox, mirror.mirror, completion.completion):
     root.add_command(command)
 
 
@@ -37,7 +39,7 @@ def main() -> None:
     """Entry point of the console script; never shows a traceback for an error raised on purpose."""
     err = Console(stderr=True, highlight=False)
     try:
-        root(standalone_mode=False)
+        root(standalone_mode=False, prog_name="pgstead")
     except PgsteadError as problem:
         err.print(f"[bold red]error:[/bold red] {escape(str(problem))}", soft_wrap=True)
         if problem.hint:
@@ -51,3 +53,9 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         err.print("interrupted: nothing keeps running; the next run continues where this one stopped")
         sys.exit(Exit.INTERRUPTED)
+    except Exception:
+        log = log_path("crash")
+        log.write_text(traceback.format_exc())
+        err.print("[bold red]error:[/bold red] an unexpected error, probably a bug of pgstead's")
+        err.print(f"[bold]next:[/bold] report it with {log}", soft_wrap=True)
+        sys.exit(Exit.FAILED)

@@ -1,0 +1,42 @@
+# Two commands matter: `make up` and `make test`. Everything they need they set up themselves.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PGSTEAD := .venv/bin/pgstead
+SANDBOX := -i sandbox
+
+.PHONY: help up down status test test-full lint unit contract molecule bench docs clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/.complete: pyproject.toml tools/bootstrap.sh
+	@sh tools/bootstrap.sh
+
+up: .venv/.complete ## A sandbox node on this machine: deployed, verified, its two URLs
+	@$(PGSTEAD) sandbox up $(SANDBOX)
+	@$(PGSTEAD) deploy $(SANDBOX)
+	@$(PGSTEAD) verify $(SANDBOX)
+
+down: .venv/.complete ## Remove everything that make up created
+	@$(PGSTEAD) sandbox down $(SANDBOX) --clean
+
+status: .venv/.complete ## The sandbox's nodes
+	@$(PGSTEAD) sandbox status
+
+test: .venv/.complete ## Lint, unit, contract and molecule tests
+	@.venv/bin/python tools/test.py lint unit contract molecule
+
+test-full: .venv/.complete ## test, and what takes long
+	@.venv/bin/python tools/test.py lint unit contract molecule long
+
+lint unit contract molecule: .venv/.complete ## One part of the tests
+	@.venv/bin/python tools/test.py $@
+
+bench: .venv/.complete ## Speed, as ratios against peers and baselines
+	@.venv/bin/python -m bench
+
+docs: .venv/.complete ## Regenerate what is generated: role READMEs, docs/reference
+	@.venv/bin/python tools/generate.py
+
+clean: down ## down, and the virtual environment, caches and logs
+	@rm -rf .venv .pgstead

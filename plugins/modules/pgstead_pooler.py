@@ -1,0 +1,106 @@
+#!/usr/bin/python
+"""Ansible module: the node's PgBouncer with its configuration files."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pgstead_pooler
+short_description: PgBouncer with its configuration files
+description:
+  - Writes the files, then reloads the pooler, or restarts it where a changed setting asks for that, and compares
+    what C(SHOW CONFIG) says with what was declared.
+  - Files that PgBouncer rejects never stay; the last good ones come back and the module fails with its own message.
+options:
+  port: {description: TCP port and name of the socket., type: int, default: 6432}
+  socket: {description: Socket directory., type: path, default: /run/pgbouncer}
+  settings: {description: "Settings of the section [pgbouncer], as they are in the file.", type: dict, required: true}
+  files: {description: "As in M(pgstead_files).", type: list, elements: dict, required: true}
+author: The pgstead authors
+attributes:
+  check_mode: {support: full}
+  diff_mode: {support: full}
+"""
+
+RETURN = r"""
+changed_files: {description: Files that differed., type: list, elements: str, returned: always}
+restarted: {description: Whether the pooler was started or restarted., type: bool, returned: always}
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pgstead_platform import pg
+from ansible.module_utils.pgstead_platform.files import ARGUMENT_SPEC, Change, apply_all, undo_all
+from ansible.module_utils.pgstead_platform.pooler import Pooler, RejectedError, differing, userlist_names
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "port": {"type": "int", "default": 6432},
+            "socket": {"type": "path", "default": "/run/pgbouncer"},
+            "settings": {"type": "dict", "required": True},
+            "files": ARGUMENT_SPEC,
+        },
+        supports_check_mode=True,
+    )
+    settings = module.params["settings"]
+    pooler = Pooler(module.params["port"], module.params["socket"])
+    changes = [Change(wanted, is_fresh=module.check_mode) for wanted in module.params["files"]]
+    changes = [change for change in changes if change.needed]
+    unit_changed = any(str(change.path).startswith("/etc/systemd/") for change in changes)
+    running = pooler.running and not unit_changed
+    result: dict[str, Any] = {
+        "changed": bool(changes) or not running,
+        "restarted": False,
+        "changed_files": [str(change.path) for change in changes],
+        "diff": [change.diff for change in changes],
+    }
+    if module.check_mode:
+        module.exit_json(**result)
+    try:
+        apply_all(changes)
+        if not running:
+            pooler.restart()
+            result["restarted"] = True
+        elif changes:
+            before = pooler.config()
+            fixed = [name for name in differing(settings, before) if before.get(name, {}).get("changeable") == "no"]
+            if fixed or users_removed(changes):
+                pooler.restart()
+                result["restarted"] = True
+            else:
+                pooler.reload()
+        if left := differing(settings, pooler.config()):
+            raise RejectedError(f"it does not take over: {', '.join(left)}")
+    except (RejectedError, pg.Error) as problem:
+        put_back(pooler, changes, running)
+        module.fail_json(
+            msg=f"PgBouncer rejects its configuration; the last good files are back. It says:\n{problem}",
+            rejected=[str(change.path) for change in changes],
+        )
+    except (OSError, ValueError) as problem:
+        module.fail_json(msg=str(problem))
+    module.exit_json(**result)
+
+
+def users_removed(changes: list[Change]) -> bool:
+    """Whether a user left the auth file: a reload keeps them logged in and able to log in (seen with 1.26.1)."""
+    return any(
+        userlist_names((change.before or b"").decode()) - userlist_names((change.after or b"").decode())
+        for change in changes
+        if change.path.name == "userlist.txt"
+    )
+
+
+def put_back(pooler: Pooler, changes: list[Change], was_running: bool) -> None:
+    """Restores the files; a pooler that ran before runs again with them."""
+    undo_all(changes)
+    if was_running:
+        if pooler.running:
+            pooler.reload()
+        else:
+            pooler.restart()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+-- Everything that a .sql file of a role can make, as (object, definition): two fingerprints differ
+-- exactly where something changed.
+-- Parameters: schemas, roles (whose objects and attributes count), database.
+
+-- name: fingerprint
+SELECT 'schema ' || n.nspname AS object,
+       format('owner %%s, acl %%s', pg_get_userbyid(n.nspowner), n.nspacl) AS definition
+FROM pg_catalog.pg_namespace AS n
+WHERE n.nspname = ANY (%(schemas)s)
+UNION ALL
+SELECT 'routine ' || p.oid::regprocedure,
+       format(E'%%s\n-- owner %%s, acl %%s, comment %%s', pg_get_functiondef(p.oid), pg_get_userbyid(p.proowner),
+              p.proacl, obj_description(p.oid, 'pg_proc'))
+FROM pg_catalog.pg_proc AS p
+WHERE p.pronamespace = ANY (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = ANY (%(schemas)s))
+  AND p.prokind IN ('f', 'p')
+UNION ALL
+SELECT 'relation ' || c.oid::regclass,
+       format('kind %%s, owner %%s, acl %%s, options %%s, columns %%s, view %%s', c.relkind, pg_get_userbyid(c.relowner),
+              c.relacl, c.reloptions,
+              (SELECT string_agg(format('%%I %%s%%s', a.attname, format_type(a.atttypid, a.atttypmod),
+                                        CASE WHEN a.attnotnull THEN ' NOT NULL' END), ', ' ORDER BY a.attnum)
+               FROM pg_catalog.pg_attribute AS a
+               WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+              CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END)
+FROM pg_catalog.pg_class AS c
+WHERE c.relnamespace = ANY (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = ANY (%(schemas)s))
+  AND c.relkind IN ('r', 'p', 'v', 'm', 'S')
+UNION ALL
+SELECT 'event trigger ' || e.evtname,
+       format('on %%s, enabled %%s, tags %%s, function %%s, owner %%s', e.evtevent, e.evtenabled, e.evttags,
+              e.evtfoid::regprocedure, pg_get_userbyid(e.evtowner))
+FROM pg_catalog.pg_event_trigger AS e
+JOIN pg_catalog.pg_proc AS p ON p.oid = e.evtfoid
+WHERE p.pronamespace = ANY (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = ANY (%(schemas)s))
+UNION ALL
+SELECT 'role ' || r.rolname,
+       format('super %%s, login %%s, inherit %%s, createdb %%s, createrole %%s, replication %%s, bypassrls %%s, limit %%s, '
+              'valid until %%s, password %%s, comment %%s, member of %%s',
+              r.rolsuper, r.rolcanlogin, r.rolinherit, r.rolcreatedb, r.rolcreaterole, r.rolreplication,
+              r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil,
+              CASE WHEN r.rolpassword IS NULL THEN 'none' ELSE md5(r.rolpassword) END,
+              shobj_description(r.oid, 'pg_authid'),
+              (SELECT array_agg(pg_get_userbyid(m.roleid)::text ORDER BY 1)
+               FROM pg_catalog.pg_auth_members AS m WHERE m.member = r.oid))
+FROM pg_catalog.pg_authid AS r
+WHERE r.rolname = ANY (%(roles)s)
+UNION ALL
+SELECT format('database rights of %%s', pg_get_userbyid(a.grantee)), string_agg(a.privilege_type, ', ' ORDER BY 1)
+FROM pg_catalog.pg_database AS d
+CROSS JOIN LATERAL aclexplode(d.datacl) AS a
+WHERE d.datname = current_database() AND pg_get_userbyid(a.grantee) = ANY (%(roles)s)
+GROUP BY a.grantee
+UNION ALL
+SELECT format('settings of %%s', r.rolname), s.setconfig::text
+FROM pg_catalog.pg_db_role_setting AS s
+JOIN pg_catalog.pg_roles AS r ON r.oid = s.setrole
+WHERE r.rolname = ANY (%(roles)s)
+  AND s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
+ORDER BY 1;

@@ -1,0 +1,207 @@
+"""Runs a playbook through ansible-runner and turns its events into progress and results.
+
+Nothing is decided here: the same playbook with the same inventory does the same under plain
+`ansible-playbook`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ansible_runner
+import yaml
+
+from pgstead import inventory, paths
+from pgstead.command import log_path
+from pgstead.errors import Exit
+from pgstead.explain import Failure, explain
+from pgstead.progress import Progress
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass
+class Outcome:
+    """What a run left.
+
+    Args:
+        exit_code: of the verb.
+        results: results of tasks that carry `checklist`, by host.
+        changed: changed tasks by host.
+        failures: what went wrong, in plain words.
+        log: the full output.
+    """
+
+    exit_code: Exit = Exit.OK
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    changed: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    log: Path = Path()
+
+
+def run(
+    verb: str,
+    where: Path,
+    extra: list[str],
+    *,
+    vault_password_file: Path | None = None,
+    quiet: bool = False,
+) -> Outcome:
+    """Runs playbooks/<verb>.yml against an inventory.
+
+    Args:
+        verb: name of the playbook; "deploy" is site.yml.
+        where: the inventory.
+        extra: further arguments of ansible-playbook.
+        vault_password_file: where the default one does not apply.
+        quiet: no progress, for verbs that print their result for machines.
+
+    Returns:
+        What happened; the caller prints it.
+    """
+    playbook = paths.home() / "playbooks" / ("site.yml" if verb == "deploy" else f"{verb}.yml")
+    arguments = [*vault_arguments(where, vault_password_file), *extra]
+    outcome = Outcome(log=log_path(verb))
+    progress = Progress(count_tasks(playbook), quiet=quiet)
+
+    def on_event(event: dict[str, Any]) -> bool:
+        text = _ANSI.sub("", event.get("stdout") or "")
+        if text:
+            with outcome.log.open("a") as log:
+                log.write(text + "\n")
+        data = event.get("event_data") or {}
+        _collect(event["event"], data, outcome)
+        progress.on_event(event["event"], data)
+        if "--diff" in extra and event["event"].startswith("runner_on_ok"):
+            progress.show_diff(text)
+        return False  # nothing is kept on disk: the log has it
+
+    # ansible-runner keeps its artefacts (arguments, environment, events) in a directory that goes with the run.
+    with tempfile.TemporaryDirectory(prefix="pgstead-") as scratch, progress, _interruptible() as interrupted:
+        done = ansible_runner.run(
+            private_data_dir=scratch,
+            project_dir=str(paths.home()),
+            playbook=str(playbook),
+            inventory=str(where),
+            cmdline=shlex.join(arguments),
+            envvars={
+                "ANSIBLE_CONFIG": str(paths.home() / "ansible.cfg"),
+                "PATH": f"{Path(inventory.ansible('ansible-playbook')).parent}:{os.environ['PATH']}",
+            },
+            event_handler=on_event,
+            cancel_callback=lambda: bool(interrupted),
+            quiet=True,
+            suppress_env_files=True,
+        )
+        leftover = Path(str(done.config.artifact_dir)) / "stdout"
+        output = _ANSI.sub("", leftover.read_text(errors="replace")) if leftover.exists() else ""
+    if interrupted:
+        raise KeyboardInterrupt
+    outcome.exit_code = _exit_code(done.status, outcome)
+    if outcome.exit_code is not Exit.OK and not outcome.failures and not outcome.results:
+        outcome.log.write_text(output)
+        outcome.failures.append(explain("", "", "", {"msg": _message(output)}))
+        outcome.exit_code = outcome.failures[0].exit_code
+    outcome.log.chmod(0o600) if outcome.log.exists() else None
+    return outcome
+
+
+def vault_arguments(where: Path, given: Path | None) -> list[str]:
+    """How Ansible gets the vault password: the file given, Ansible's own setting, or the one `pgstead init` made."""
+    if given:
+        return ["--vault-password-file", str(given)]
+    if "ANSIBLE_VAULT_PASSWORD_FILE" in os.environ:
+        return []
+    generated = inventory.vault_password_file(where)
+    return ["--vault-password-file", str(generated)] if generated.exists() else []
+
+
+@contextmanager
+def _interruptible() -> Iterator[list[bool]]:
+    """Ctrl-C ends the run in good order: ansible-runner stops its child, and what it began is repeatable."""
+    interrupted: list[bool] = []
+    previous = signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _collect(kind: str, data: dict[str, Any], outcome: Outcome) -> None:
+    host, result = data.get("host", ""), data.get("res") or {}
+    if kind in ("runner_on_ok", "runner_on_failed", "runner_on_unreachable"):
+        for warning in result.get("warnings") or []:
+            if warning not in outcome.warnings and "not declared" in warning:
+                outcome.warnings.append(warning)
+        if "checklist" in result:
+            outcome.results[host] = result
+    if kind == "runner_on_ok" and result.get("changed"):
+        outcome.changed[host] = outcome.changed.get(host, 0) + 1
+    if kind in ("runner_on_failed", "runner_on_unreachable") and "checklist" not in result:
+        failure = explain(host, data.get("role", ""), data.get("task", ""), result)
+        if failure not in outcome.failures:
+            outcome.failures.append(failure)
+
+
+def _exit_code(status: str, outcome: Outcome) -> Exit:
+    if status == "successful":
+        return Exit.OK
+    if outcome.failures:
+        return max((failure.exit_code for failure in outcome.failures), key=_severity)
+    return Exit.FAILED
+
+
+def _severity(code: Exit) -> int:
+    """Which of several failures names the exit code: what stops a user first."""
+    return [Exit.FAILED, Exit.UNREACHABLE, Exit.LOCKED, Exit.REFUSED].index(code)
+
+
+def _message(output: str) -> str:
+    """What ansible-playbook said before it ran any task."""
+    lines = [line for line in output.splitlines() if line.strip()]
+    for index, line in enumerate(lines):
+        if line.startswith(("[ERROR]", "ERROR!")):
+            return "\n".join(lines[index : index + 6])
+    return "\n".join(lines[-6:]) or "ansible-playbook ended without saying why"
+
+
+def count_tasks(playbook: Path) -> int:
+    """Tasks of a playbook, roles included: what the progress bar fills up to."""
+    total = 0
+    for play in _load(playbook):
+        total += _count(play.get("tasks") or [], playbook.parent)
+    return total
+
+
+def _count(tasks: list[dict[str, Any]], directory: Path) -> int:
+    total = 0
+    for task in tasks:
+        if "block" in task:
+            total += sum(_count(task.get(part) or [], directory) for part in ("block", "always"))
+        elif "ansible.builtin.import_role" in task:
+            role = task["ansible.builtin.import_role"]
+            folder = paths.home() / "roles" / role["name"] / "tasks"
+            validated = role.get("rolespec_validate", True) and "tasks_from" not in role
+            total += _count(_load(folder / f"{role.get('tasks_from', 'main')}.yml"), folder) + int(validated)
+        elif "ansible.builtin.import_tasks" in task:
+            total += _count(_load(directory / task["ansible.builtin.import_tasks"]), directory)
+        elif "ansible.builtin.meta" not in task:
+            total += 1
+    return total
+
+
+def _load(path: Path) -> list[dict[str, Any]]:
+    loaded: list[dict[str, Any]] = yaml.safe_load(path.read_text()) or []
+    return loaded
+
+

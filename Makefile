@@ -17,8 +17,8 @@ up: .venv/.complete ## A sandbox node on this machine: deployed, verified, its t
 	@$(PGSTEAD) deploy $(SANDBOX)
 	@$(PGSTEAD) verify $(SANDBOX)
 
-down: .venv/.complete ## Remove everything that make up created
-	@$(PGSTEAD) sandbox down $(SANDBOX) --clean
+down: ## Remove everything that make up created
+	@if [ -x $(PGSTEAD) ]; then $(PGSTEAD) sandbox down $(SANDBOX) --clean; else echo "nothing to remove"; fi
 
 status: .venv/.complete ## The sandbox's nodes
 	@$(PGSTEAD) sandbox status

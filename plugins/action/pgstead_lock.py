@@ -48,7 +48,8 @@ class ActionModule(ActionBase):
             result |= {
                 "failed": True,
                 "locked": True,
-                "msg": f"another deploy is at work on this node since {since}: {holder['who']}, process {holder['pid']}. "
+                "msg": f"another deploy is at work on this node since {since}: "
+                f"{holder['who']}, process {holder['pid']}. "
                 "Nothing was changed. Wait for it to end; if it is gone for good: -e pgstead_break_lock=true",
             }
         return result

@@ -12,11 +12,19 @@ sys.path.insert(0, str(_HERE.parents[1] / "module_utils"))
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
+
 from pgstead_platform import checks, schema
 from pgstead_platform.schema import Problem
 
 # Inputs of the playbooks, and of `pgstead sandbox`, which reads them from the same inventory.
-_TOOL_VARIABLES = ["pgstead_break_lock", "sandbox_image", "sandbox_network", "sandbox_subnet", "sandbox_options", "sandbox_container"]
+_TOOL_VARIABLES = [
+    "pgstead_break_lock",
+    "sandbox_image",
+    "sandbox_network",
+    "sandbox_subnet",
+    "sandbox_options",
+    "sandbox_container",
+]
 
 
 class ActionModule(ActionBase):
@@ -32,8 +40,11 @@ class ActionModule(ActionBase):
         values, problems = self._values(options, defaults, task_vars)
         problems += self._unknown(options, roles, task_vars)
         # A role's slice that nobody overrides repeats what it is a slice of.
-        own = {name: option for name, option in options.items()
-               if option.get("required") or task_vars.get(name, defaults.get(name)) != defaults.get(name)}  # fmt: skip
+        own = {
+            name: option
+            for name, option in options.items()
+            if option.get("required") or task_vars.get(name, defaults.get(name)) != defaults.get(name)
+        }
         wrong = schema.check(values, own)
         problems += wrong
         if not wrong:
@@ -64,7 +75,7 @@ class ActionModule(ActionBase):
         templar = self._templar.copy_with_new_env(available_variables=variables)
         values: dict[str, Any] = {}
         problems: list[Problem] = []
-        for name in options:
+        for name, option in options.items():
             if name not in variables:
                 continue
             try:
@@ -72,7 +83,7 @@ class ActionModule(ActionBase):
             except AnsibleError as problem:
                 # The message names what is undefined; a value that could be secret is not part of it.
                 values.pop(name, None)
-                if options[name].get("required") or name in task_vars:
+                if option.get("required") or name in task_vars:
                     problems.append(Problem(name, "an expression that fails", str(problem).splitlines()[0]))
         return values, problems
 
@@ -95,7 +106,9 @@ class ActionModule(ActionBase):
             "node_address": values["node_address"],
             "data_directory": f"/var/lib/postgresql/{version}/{values['postgresql_instance']}",
             "packages": [
-                f"postgresql-{version}", f"postgresql-client-{version}", "pgbouncer",
+                f"postgresql-{version}",
+                f"postgresql-client-{version}",
+                "pgbouncer",
                 *values["postgresql_extension_packages"],
             ],
             "source": {
@@ -104,7 +117,7 @@ class ActionModule(ActionBase):
                 "suite": values.get(f"postgresql_{kind}_suite", ""),
                 "components": components,
             },
-        }  # fmt: skip
+        }
         try:
             answer = self._execute_module("pgstead_probe", module_args=arguments, task_vars=task_vars)
         except AnsibleConnectionFailure as problem:

@@ -15,6 +15,7 @@ sys.path.insert(0, str(_HERE.parents[1] / "module_utils"))
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+
 from pgstead_platform import pg, scram
 
 SQL = _HERE.parents[1] / "sql"
@@ -47,7 +48,8 @@ class ActionModule(ActionBase):
         if undecided := answer.pop("undecided", None):
             secret_of = {role["name"]: str(passwords[role["secret"]]) for role in logins}
             arguments["decisions"] = {
-                name: "keep" if _matches(secret_of[name], stored, nonce) else "set" for name, stored in undecided.items()
+                name: "keep" if _matches(secret_of[name], stored, nonce) else "set"
+                for name, stored in undecided.items()
             }
             answer = self._execute_module("pgstead_reconcile", module_args=arguments, task_vars=task_vars)
         result.update(answer)

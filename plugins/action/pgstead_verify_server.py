@@ -10,6 +10,7 @@ _HERE = Path(__file__).resolve()
 sys.path.insert(0, str(_HERE.parents[1] / "module_utils"))
 
 from ansible.plugins.action import ActionBase
+
 from pgstead_platform import pg
 
 

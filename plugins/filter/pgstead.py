@@ -11,6 +11,7 @@ from urllib.parse import quote
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from ansible.errors import AnsibleFilterError
+
 from pgstead_platform import hba, model, scram, tuning
 
 
@@ -119,9 +120,13 @@ def pgstead_env(
                 taken.add(name)
                 name = f"{_shell_name(database['name'])}_{name}" if prefixed else name
                 url = pgstead_url(
-                    role["name"], "***" if masked else secrets[role["secret"]], host, ports[endpoint],
-                    database["name"], {"sslmode": "require"},
-                )  # fmt: skip
+                    role["name"],
+                    "***" if masked else secrets[role["secret"]],
+                    host,
+                    ports[endpoint],
+                    database["name"],
+                    {"sslmode": "require"},
+                )
                 url = url.replace("%2A%2A%2A", "***") if masked else url
                 lines.append({"database": database["name"], "role": role["name"], "name": name, "url": url})
     return lines
@@ -136,7 +141,14 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         functions = (
-            pgstead_model, pgstead_pooled_databases, pgstead_tuning, pgstead_server_hba, pgstead_pooler_hba,
-            pgstead_setting, pgstead_scram, pgstead_url, pgstead_env,
-        )  # fmt: skip
+            pgstead_model,
+            pgstead_pooled_databases,
+            pgstead_tuning,
+            pgstead_server_hba,
+            pgstead_pooler_hba,
+            pgstead_setting,
+            pgstead_scram,
+            pgstead_url,
+            pgstead_env,
+        )
         return {function.__name__: function for function in functions}

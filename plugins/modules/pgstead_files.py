@@ -23,7 +23,14 @@ options:
       owner: {description: User., type: str, default: root}
       group: {description: Group., type: str, default: root}
       fingerprint: {description: "The content must be an OpenPGP key with this fingerprint.", type: str}
-      secret: {description: Whether its content is kept out of the diff., type: bool, default: false}
+      secret:
+        description: Whether its content is in C(secret_contents), and kept out of the diff.
+        type: bool
+        default: false
+  secret_contents:
+    description: Contents of the files marked C(secret), by path.
+    type: dict
+    default: {}
 author: The pgstead authors
 attributes:
   check_mode: {support: full}
@@ -39,14 +46,15 @@ changed_files:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pgstead_platform.files import ARGUMENT_SPEC, Change, apply_all
+from ansible.module_utils.pgstead_platform.files import ARGUMENT_SPEC, SECRETS_SPEC, apply_all, planned
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={"files": ARGUMENT_SPEC}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"files": ARGUMENT_SPEC, "secret_contents": SECRETS_SPEC}, supports_check_mode=True
+    )
     try:
-        changes = [Change(wanted, is_fresh=module.check_mode) for wanted in module.params["files"]]
-        changes = [change for change in changes if change.needed]
+        changes = planned(module.params, is_fresh=module.check_mode)
         if not module.check_mode:
             apply_all(changes)
     except (ValueError, OSError) as problem:

@@ -21,6 +21,7 @@ options:
     type: bool
     default: false
   files: {description: "As in M(pgstead_files).", type: list, elements: dict, required: true}
+  secret_contents: {description: "As in M(pgstead_files).", type: dict, default: {}}
 author: The pgstead authors
 attributes:
   check_mode: {support: full}
@@ -45,10 +46,26 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pgstead_platform import pg
-from ansible.module_utils.pgstead_platform.files import ARGUMENT_SPEC, Change, apply_all, undo_all
+from ansible.module_utils.pgstead_platform.files import (
+    ARGUMENT_SPEC,
+    SECRETS_SPEC,
+    Change,
+    apply_all,
+    planned,
+    undo_all,
+)
 
 START_DEADLINE = 120  # seconds until a started server must accept connections
-RESTART_NEEDED = "setting could not be changed without restarting the server"
+# pg_file_settings says "could not be applied" of every setting that needs a restart, and of every invalid one;
+# but invalid ones never get that far, because `postgres -C` has read the files before. A setting that was taken
+# out of the files and needs a restart is a row with nothing but its own error text.
+FILE_ERRORS = """
+SELECT f.sourcefile, f.sourceline, coalesce(f.name, substring(f.error FROM '"([^"]+)"')) AS name, f.error,
+       coalesce(s.context = 'postmaster', f.error LIKE '%% without restarting the server') AS waits
+FROM pg_catalog.pg_file_settings AS f
+LEFT JOIN pg_catalog.pg_settings AS s ON s.name = lower(f.name)
+WHERE f.error IS NOT NULL
+"""
 
 
 class RejectedError(Exception):
@@ -94,9 +111,18 @@ class Instance:
             )
         self.creating.touch()
         done = self.run(
-            "pg_createcluster", str(self.version), self.name, "--port", str(self.port),
-            "--encoding", "UTF8", "--locale", self.module.params["locale"], "--", "--data-checksums",
-        )  # fmt: skip
+            "pg_createcluster",
+            str(self.version),
+            self.name,
+            "--port",
+            str(self.port),
+            "--encoding",
+            "UTF8",
+            "--locale",
+            self.module.params["locale"],
+            "--",
+            "--data-checksums",
+        )
         if done.returncode:
             self.module.fail_json(msg=f"pg_createcluster failed: {done.stderr.strip() or done.stdout.strip()}")
         self.creating.unlink()
@@ -113,9 +139,16 @@ class Instance:
         """
         binary = f"/usr/lib/postgresql/{self.version}/bin/postgres"
         done = self.run(
-            "runuser", "-u", pg.OS_USER, "--", binary, "-C", "data_directory",
-            "-c", f"config_file={self.config}/postgresql.conf",
-        )  # fmt: skip
+            "runuser",
+            "-u",
+            pg.OS_USER,
+            "--",
+            binary,
+            "-C",
+            "data_directory",
+            "-c",
+            f"config_file={self.config}/postgresql.conf",
+        )
         if done.returncode:
             raise RejectedError(done.stderr.strip())
         if not self.running:
@@ -123,8 +156,8 @@ class Instance:
         with pg.connect("postgres", self.port_in_use()) as connection:
             problems = [
                 f"{row['sourcefile']}:{row['sourceline']}: {row['name']}: {row['error']}"
-                for row in pg.rows(connection, "SELECT * FROM pg_file_settings WHERE error IS NOT NULL")
-                if row["error"] != RESTART_NEEDED
+                for row in pg.rows(connection, FILE_ERRORS)
+                if not row["waits"]
             ]
             problems += [
                 f"{self.config}/pg_hba.conf:{row['line_number']}: {row['error']}"
@@ -145,13 +178,9 @@ class Instance:
     def pending(self) -> list[str]:
         """Settings whose declared value waits for a restart."""
         with pg.connect("postgres", self.port_in_use()) as connection:
-            found = pg.rows(
-                connection,
-                "SELECT DISTINCT name FROM pg_file_settings WHERE error = %s"
-                " UNION SELECT name FROM pg_settings WHERE pending_restart ORDER BY 1",
-                [RESTART_NEEDED],
-            )
-        return [row["name"] for row in found]
+            in_files = {row["name"] for row in pg.rows(connection, FILE_ERRORS) if row["waits"]}
+            found = pg.rows(connection, "SELECT name FROM pg_catalog.pg_settings WHERE pending_restart")
+        return sorted(in_files | {row["name"] for row in found})
 
     def reload(self) -> None:
         """Reloads, and returns when the server has read the files."""
@@ -200,6 +229,7 @@ def main() -> None:
             "locale": {"type": "str", "default": "C.UTF-8"},
             "restart": {"type": "bool", "default": False},
             "files": ARGUMENT_SPEC,
+            "secret_contents": SECRETS_SPEC,
         },
         supports_check_mode=True,
     )
@@ -207,8 +237,10 @@ def main() -> None:
     created = not instance.exists
     if created and not module.check_mode:
         instance.create()
-    changes = [Change(wanted, is_fresh=module.check_mode) for wanted in module.params["files"]]
-    changes = [change for change in changes if change.needed]
+    try:
+        changes = planned(module.params, is_fresh=module.check_mode)
+    except ValueError as problem:
+        module.fail_json(msg=str(problem))
     running = not created and instance.running
     result: dict[str, Any] = {
         "changed": created or bool(changes) or not running,

@@ -14,7 +14,14 @@ options:
   port: {description: TCP port and name of the socket., type: int, default: 6432}
   socket: {description: Socket directory., type: path, default: /run/pgbouncer}
   settings: {description: "Settings of the section [pgbouncer], as they are in the file.", type: dict, required: true}
+  server_port:
+    description: >-
+      Port of the server. Where settings of roles or databases changed there since the pooler opened its server
+      connections, these are replaced as they become free; a setting applies at login alone.
+    type: int
+    default: 5432
   files: {description: "As in M(pgstead_files).", type: list, elements: dict, required: true}
+  secret_contents: {description: "As in M(pgstead_files).", type: dict, default: {}}
 author: The pgstead authors
 attributes:
   check_mode: {support: full}
@@ -23,15 +30,25 @@ attributes:
 
 RETURN = r"""
 changed_files: {description: Files that differed., type: list, elements: str, returned: always}
+reconnected: {description: Whether server connections are being replaced., type: bool, returned: always}
 restarted: {description: Whether the pooler was started or restarted., type: bool, returned: always}
 """
 
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pgstead_platform import pg
-from ansible.module_utils.pgstead_platform.files import ARGUMENT_SPEC, Change, apply_all, undo_all
+from ansible.module_utils.pgstead_platform.files import (
+    ARGUMENT_SPEC,
+    SECRETS_SPEC,
+    Change,
+    apply_all,
+    planned,
+    undo_all,
+)
 from ansible.module_utils.pgstead_platform.pooler import Pooler, RejectedError, differing, userlist_names
+
 
 def main() -> None:
     module = AnsibleModule(
@@ -39,22 +56,30 @@ def main() -> None:
             "port": {"type": "int", "default": 6432},
             "socket": {"type": "path", "default": "/run/pgbouncer"},
             "settings": {"type": "dict", "required": True},
+            "server_port": {"type": "int", "default": 5432},
             "files": ARGUMENT_SPEC,
+            "secret_contents": SECRETS_SPEC,
         },
         supports_check_mode=True,
     )
     settings = module.params["settings"]
     pooler = Pooler(module.params["port"], module.params["socket"])
-    changes = [Change(wanted, is_fresh=module.check_mode) for wanted in module.params["files"]]
-    changes = [change for change in changes if change.needed]
+    try:
+        changes = planned(module.params, is_fresh=module.check_mode)
+    except ValueError as problem:
+        module.fail_json(msg=str(problem))
     unit_changed = any(str(change.path).startswith("/etc/systemd/") for change in changes)
     running = pooler.running and not unit_changed
     result: dict[str, Any] = {
         "changed": bool(changes) or not running,
         "restarted": False,
+        "reconnected": False,
         "changed_files": [str(change.path) for change in changes],
         "diff": [change.diff for change in changes],
     }
+    state = settings_state(module.params["server_port"])
+    stale = running and bool(state) and known_state(pooler) != state
+    result["changed"] = result["changed"] or stale
     if module.check_mode:
         module.exit_json(**result)
     try:
@@ -72,6 +97,10 @@ def main() -> None:
                 pooler.reload()
         if left := differing(settings, pooler.config()):
             raise RejectedError(f"it does not take over: {', '.join(left)}")
+        if stale and not result["restarted"]:
+            pooler.ask("RECONNECT")
+            result["reconnected"] = True
+        state_file(pooler).write_text(state)
     except (RejectedError, pg.Error) as problem:
         put_back(pooler, changes, running)
         module.fail_json(
@@ -81,6 +110,30 @@ def main() -> None:
     except (OSError, ValueError) as problem:
         module.fail_json(msg=str(problem))
     module.exit_json(**result)
+
+
+def state_file(pooler: Pooler) -> Path:
+    """Where the settings that server connections were opened with are remembered; systemd clears it with them."""
+    return Path(pooler.socket) / "role-settings"
+
+
+def known_state(pooler: Pooler) -> str:
+    try:
+        return state_file(pooler).read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def settings_state(port: int) -> str:
+    """A fingerprint of every setting that applies at login, "" where the server does not answer."""
+    query = (
+        "SELECT coalesce(md5(string_agg(s::text, ',' ORDER BY s::text)), 'none') AS state FROM pg_db_role_setting AS s"
+    )
+    try:
+        with pg.connect("postgres", port) as connection:
+            return str(pg.rows(connection, query)[0]["state"])
+    except (pg.Error, AttributeError, KeyError):  # not installed yet: check mode on a fresh host
+        return ""
 
 
 def users_removed(changes: list[Change]) -> bool:

@@ -44,13 +44,20 @@ from ansible.module_utils.pgstead_platform import pg, reconcile
 from ansible.module_utils.pgstead_platform.reconcile import Step
 
 EMPTY_CLUSTER: dict[str, Any] = {
-    "roles": [], "memberships": [], "settings": [], "databases": [], "database_grants": [], "valid_until": [],
-}  # fmt: skip
+    "roles": [],
+    "memberships": [],
+    "settings": [],
+    "databases": [],
+    "database_grants": [],
+    "valid_until": [],
+}
 EMPTY_DATABASE: dict[str, Any] = {
     "schemas": [{"name": "public", "owner": "pg_database_owner"}],
-    "schema_grants": [], "extensions": [{"name": "plpgsql", "version": "", "schema": "pg_catalog"}],
-    "object_grants": [], "default_grants": [],
-}  # fmt: skip
+    "schema_grants": [],
+    "extensions": [{"name": "plpgsql", "version": "", "schema": "pg_catalog"}],
+    "object_grants": [],
+    "default_grants": [],
+}
 
 
 def observe(connection: Any, queries: dict[str, str], parameters: dict[str, Any]) -> dict[str, Any]:
@@ -132,11 +139,15 @@ def main() -> None:
         steps=[described(step) for step in changes],
         drift=[described(step) for step in drift],
         diff=[
-            {"before_header": step.object, "after_header": step.object,
-             "before": lined(step.before), "after": lined(step.after)}
+            {
+                "before_header": step.object,
+                "after_header": step.object,
+                "before": lined(step.before),
+                "after": lined(step.after),
+            }
             for step in changes
         ],
-    )  # fmt: skip
+    )
 
 
 def lined(text: str) -> str:

@@ -37,41 +37,69 @@ from ansible.module_utils.pgstead_platform.pooler import Pooler, differing
 def pooler_lines(pooler: Pooler, module: AnsibleModule) -> list[Line]:
     parameters = module.params
     config = pooler.config()
-    other = [f"{name} = {config.get(name, {}).get('value', '(unknown)')}" for name in differing(parameters["settings"], config)]
+    other = [
+        f"{name} = {config.get(name, {}).get('value', '(unknown)')}"
+        for name in differing(parameters["settings"], config)
+    ]
     lines = [
         Line("pooler", "runs the declared settings", not other, ", ".join(other) or pooler.version(), "pgstead deploy"),
-        Line("pooler", "demands TLS", config["client_tls_sslmode"]["value"] in ("require", "verify-ca", "verify-full"),
-             f"client_tls_sslmode = {config['client_tls_sslmode']['value']}", "remove it from pgbouncer_settings"),
-    ]  # fmt: skip
+        Line(
+            "pooler",
+            "demands TLS",
+            config["client_tls_sslmode"]["value"] in ("require", "verify-ca", "verify-full"),
+            f"client_tls_sslmode = {config['client_tls_sslmode']['value']}",
+            "remove it from pgbouncer_settings",
+        ),
+    ]
     served = {row["name"]: row for row in pooler.ask("SHOW DATABASES")}
     for database in parameters["model"]["databases"]:
         row, pool = served.get(database["name"]), database["pool"]
         area = f"database {database['name']}"
-        if not any("pooled" in role["endpoints"] and role["database"] in ("", database["name"])
-                   for role in parameters["model"]["roles"]):  # fmt: skip
+        if not any(
+            "pooled" in role["endpoints"] and role["database"] in ("", database["name"])
+            for role in parameters["model"]["roles"]
+        ):
             continue
         if row is None:
-            lines.append(Line(area, "is served by the pooler", False, "SHOW DATABASES does not list it", "pgstead deploy"))
+            lines.append(
+                Line(area, "is served by the pooler", False, "SHOW DATABASES does not list it", "pgstead deploy")
+            )
             continue
         mode = row["pool_mode"] or config["pool_mode"]["value"]
-        lines.append(Line(area, f"is pooled in {pool['mode']} mode", mode == pool["mode"], f"pool_mode {mode}", "pgstead deploy"))
+        lines.append(
+            Line(area, f"is pooled in {pool['mode']} mode", mode == pool["mode"], f"pool_mode {mode}", "pgstead deploy")
+        )
         # The column for the reserve changed its name in 1.24.
         reserve = row.get("reserve_pool_size", row.get("reserve_pool"))
         sizes = (int(row["pool_size"]), int(reserve), int(row["max_connections"]))
         wanted = (pool["size"], pool["reserve"], pool["size"] + pool["reserve"])
         lines.append(
-            Line(area, f"has a pool of {pool['size']} + {pool['reserve']} server connections", sizes == wanted,
-                 f"pool_size {sizes[0]}, reserve {sizes[1]}, at most {sizes[2]}", "pgstead deploy")
-        )  # fmt: skip
+            Line(
+                area,
+                f"has a pool of {pool['size']} + {pool['reserve']} server connections",
+                sizes == wanted,
+                f"pool_size {sizes[0]}, reserve {sizes[1]}, at most {sizes[2]}",
+                "pgstead deploy",
+            )
+        )
         if row["paused"] or row["disabled"]:
-            lines.append(Line(area, "is neither paused nor disabled", False, "paused or disabled", "RESUME in the console"))
+            lines.append(
+                Line(area, "is neither paused nor disabled", False, "paused or disabled", "RESUME in the console")
+            )
     # Only an auth file's users stay known without a new lookup; a reload does not forget those it lost.
     if "auth_query" not in parameters["settings"]:
-        strangers = sorted({row["name"] for row in pooler.ask("SHOW USERS")} - {*parameters["auth_file_users"], "pgbouncer"})
+        strangers = sorted(
+            {row["name"] for row in pooler.ask("SHOW USERS")} - {*parameters["auth_file_users"], "pgbouncer"}
+        )
         lines.append(
-            Line("pooler", "knows no role that is not declared", not strangers, ", ".join(strangers) or "none",
-                 "systemctl restart pgbouncer")
-        )  # fmt: skip
+            Line(
+                "pooler",
+                "knows no role that is not declared",
+                not strangers,
+                ", ".join(strangers) or "none",
+                "systemctl restart pgbouncer",
+            )
+        )
     return lines
 
 
@@ -80,10 +108,20 @@ def plaintext_line(endpoint: Endpoint, model: dict[str, Any], passwords: dict[st
     for role in model["roles"]:
         if "pooled" in role["endpoints"] and role["database"]:
             try:
-                login.login(endpoint, role["database"], role["name"], passwords[role["secret"]], sslmode="disable").close()
+                login.login(
+                    endpoint, role["database"], role["name"], passwords[role["secret"]], sslmode="disable"
+                ).close()
             except pg.Error as problem:
                 return [Line("pooler", "refuses logins without TLS", True, login.short(problem))]
-            return [Line("pooler", "refuses logins without TLS", False, "logged in", "remove client_tls_sslmode from pgbouncer_settings")]
+            return [
+                Line(
+                    "pooler",
+                    "refuses logins without TLS",
+                    False,
+                    "logged in",
+                    "remove client_tls_sslmode from pgbouncer_settings",
+                )
+            ]
     return []
 
 
@@ -109,7 +147,15 @@ def main() -> None:
         lines = [Line("pooler", "answers", False, login.short(problem), "systemctl status pgbouncer; pgstead deploy")]
         module.exit_json(changed=False, lines=login.as_dicts(lines))
     for title, found in parameters["drift"].items():
-        lines.append(Line("pooler", title, not found, "; ".join(found) or "no difference", "pgstead deploy --check --diff shows it"))
+        lines.append(
+            Line(
+                "pooler",
+                title,
+                not found,
+                "; ".join(found) or "no difference",
+                "pgstead deploy --check --diff shows it",
+            )
+        )
     endpoint = Endpoint("pooled", parameters["host"], parameters["port"])
     lines += plaintext_line(endpoint, parameters["model"], parameters["passwords"])
     lines += login.check_logins(parameters["model"], endpoint, parameters["passwords"])

@@ -40,24 +40,55 @@ def server_lines(connection: Any, module: AnsibleModule) -> list[Line]:
     overridden = [f"{item['name']} (by {item['by']})" for item in pg.rows(connection, queries["overridden"])]
     pending = parameters["pending_restart"]
     lines = [
-        Line("server", f"runs PostgreSQL {version}", f"{row['version']}.".startswith(f"{version}."), row["version"],
-             "pgstead deploy"),
-        Line("server", "has data checksums on", row["checksums"] == "on", f"data_checksums = {row['checksums']}",
-             "pg_checksums --enable, with the server stopped"),
+        Line(
+            "server",
+            f"runs PostgreSQL {version}",
+            f"{row['version']}.".startswith(f"{version}."),
+            row["version"],
+            "pgstead deploy",
+        ),
+        Line(
+            "server",
+            "has data checksums on",
+            row["checksums"] == "on",
+            f"data_checksums = {row['checksums']}",
+            "pg_checksums --enable, with the server stopped",
+        ),
         Line("server", "serves TLS", row["ssl"] == "on", f"ssl = {row['ssl']}", "remove ssl from postgresql_settings"),
-        Line("server", "admits passwords by SCRAM alone", row["weak_hba"] == 0 and row["weak_passwords"] == 0,
-             f"{row['weak_hba']} weak lines in pg_hba.conf, {row['weak_passwords']} weak passwords",
-             "remove the lines from postgresql_hba; set those passwords again"),
-        Line("server", "has no superuser with a password", not row["superusers_with_password"],
-             row["superusers_with_password"] or "none", "ALTER ROLE ... PASSWORD NULL"),
-        Line("server", "runs the declared settings", not overridden, ", ".join(overridden) or "no override",
-             "ALTER SYSTEM RESET ..., or declare the value in postgresql_settings"),
-        Line("server", "waits for no restart", not pending, ", ".join(pending) or "nothing pending",
-             "pgstead deploy -e postgresql_restart=true"),
-    ]  # fmt: skip
+        Line(
+            "server",
+            "admits passwords by SCRAM alone",
+            row["weak_hba"] == 0 and row["weak_passwords"] == 0,
+            f"{row['weak_hba']} weak lines in pg_hba.conf, {row['weak_passwords']} weak passwords",
+            "remove the lines from postgresql_hba; set those passwords again",
+        ),
+        Line(
+            "server",
+            "has no superuser with a password",
+            not row["superusers_with_password"],
+            row["superusers_with_password"] or "none",
+            "ALTER ROLE ... PASSWORD NULL",
+        ),
+        Line(
+            "server",
+            "runs the declared settings",
+            not overridden,
+            ", ".join(overridden) or "no override",
+            "ALTER SYSTEM RESET ..., or declare the value in postgresql_settings",
+        ),
+        Line(
+            "server",
+            "waits for no restart",
+            not pending,
+            ", ".join(pending) or "nothing pending",
+            "pgstead deploy -e postgresql_restart=true",
+        ),
+    ]
     for title, found in parameters["drift"].items():
         text = "; ".join(found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
-        lines.append(Line("server", title, not found, text or "no difference", "pgstead deploy --check --diff shows it"))
+        lines.append(
+            Line("server", title, not found, text or "no difference", "pgstead deploy --check --diff shows it")
+        )
     return lines
 
 
@@ -76,7 +107,9 @@ def database_lines(module: AnsibleModule, entry: dict[str, Any]) -> list[Line]:
             lines.append(Line(area, title, False, "not installed", "pgstead deploy"))
         elif extension["name"] == "vector":
             distance = pg.rows(connection, "SELECT '[1,0]'::vector <=> '[0,1]'::vector AS d")[0]["d"]
-            lines.append(Line(area, f"{title}, and it computes", distance == 1, found[0]["installed"], "pgstead deploy"))
+            lines.append(
+                Line(area, f"{title}, and it computes", distance == 1, found[0]["installed"], "pgstead deploy")
+            )
         else:
             lines.append(Line(area, title, True, found[0]["installed"]))
     for role in parameters["model"]["roles"]:
@@ -103,8 +136,13 @@ def rights_line(connection: Any, queries: dict[str, str], role: dict[str, Any], 
         excess.append(f"CREATE in {row['create_in']}")
     if row["acts_as_owner"] or (row["member_of_owner"] and role["kind"] != "migrator"):
         excess.append("membership in the owner role")
-    return Line(area, title, not excess, "; ".join(excess) or "owns nothing, creates nothing, is no member of the owner",
-                "pgstead deploy -e postgresql_prune=true")  # fmt: skip
+    return Line(
+        area,
+        title,
+        not excess,
+        "; ".join(excess) or "owns nothing, creates nothing, is no member of the owner",
+        "pgstead deploy -e postgresql_prune=true",
+    )
 
 
 def main() -> None:
@@ -126,7 +164,9 @@ def main() -> None:
     try:
         connection = pg.connect("postgres", parameters["port"])
     except pg.Error as problem:
-        lines = [Line("server", "answers", False, login.short(problem), "systemctl status postgresql@*; pgstead deploy")]
+        lines = [
+            Line("server", "answers", False, login.short(problem), "systemctl status postgresql@*; pgstead deploy")
+        ]
         module.exit_json(changed=False, lines=login.as_dicts(lines))
     lines = server_lines(connection, module)
     connection.close()

@@ -47,9 +47,7 @@ class Steps:
             console.print(f"  full log: {self.log}", style="dim", soft_wrap=True)
             raise
         now = time.monotonic()
-        console.print(
-            f"[green]✓[/green] {title} [dim]{now - begin:.1f} s, {now - self.started:.0f} s in all[/dim]"
-        )
+        console.print(f"[green]✓[/green] {title} [dim]{now - begin:.1f} s, {now - self.started:.0f} s in all[/dim]")
 
     def say(self, text: str) -> None:
         """A plain line, also in the log."""
@@ -57,9 +55,7 @@ class Steps:
             log.write(f"-- {text}\n")
         console.print(f"  {text}", style="dim")
 
-    def run(
-        self, *argv: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None, hint: str = ""
-    ) -> str:
+    def run(self, *argv: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None, hint: str = "") -> str:
         """Runs a program to its end, its output in the log.
 
         Returns:
@@ -68,9 +64,7 @@ class Steps:
         Raises:
             CommandError: it exited with another status than 0.
         """
-        done = subprocess.run(
-            argv, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env, check=False
-        )
+        done = subprocess.run(argv, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env, check=False)
         output = done.stdout.decode(errors="replace")
         with self.log.open("a") as log:
             log.write(f"$ {' '.join(argv)}\n{output}")

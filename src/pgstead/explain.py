@@ -32,35 +32,74 @@ class Failure:
 
 # (pattern in Ansible's message, what it means, what to do); the first that fits.
 _KNOWN: tuple[tuple[str, str, str, Exit], ...] = (
-    (r"Permission denied \((publickey|password)", "the node refused your SSH login",
-     "name the right user and key: ansible_user and ansible_ssh_private_key_file in hosts.yml, or load it with ssh-add",
-     Exit.UNREACHABLE),
-    (r"no such identity|Load key|invalid format", "SSH cannot use your key file",
-     "check ansible_ssh_private_key_file in hosts.yml: the path, its mode (0600), and that it is the private key",
-     Exit.UNREACHABLE),
-    (r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED", "SSH does not know the node's host key",
-     "if the node is new: ssh-keyscan -H ADDRESS >> ~/.ssh/known_hosts; if it changed unexpectedly, find out why first",
-     Exit.UNREACHABLE),
-    (r"Could not resolve hostname|Name or service not known|nodename nor servname", "the node's name does not resolve",
-     "check ansible_host in hosts.yml", Exit.UNREACHABLE),
-    (r"Connection refused|Connection timed out|No route to host|Operation timed out|Network is unreachable",
-     "the node does not answer", "is it up, is SSH running, does a firewall stand between? try: ssh USER@ADDRESS",
-     Exit.UNREACHABLE),
+    (
+        r"Permission denied \((publickey|password)",
+        "the node refused your SSH login",
+        "name the right user and key: ansible_user, ansible_ssh_private_key_file in hosts.yml; or ssh-add",
+        Exit.UNREACHABLE,
+    ),
+    (
+        r"no such identity|Load key|invalid format",
+        "SSH cannot use your key file",
+        "check ansible_ssh_private_key_file in hosts.yml: its path, its mode (0600), and that it is the private one",
+        Exit.UNREACHABLE,
+    ),
+    (
+        r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
+        "SSH does not know the node's host key",
+        "if it is new: ssh-keyscan -H ADDRESS >> ~/.ssh/known_hosts; if it changed unexpectedly, find out why",
+        Exit.UNREACHABLE,
+    ),
+    (
+        r"Could not resolve hostname|Name or service not known|nodename nor servname",
+        "the node's name does not resolve",
+        "check ansible_host in hosts.yml",
+        Exit.UNREACHABLE,
+    ),
+    (
+        r"Connection refused|Connection timed out|No route to host|Operation timed out|Network is unreachable",
+        "the node does not answer",
+        "is it up, is SSH running, does a firewall stand between? try: ssh USER@ADDRESS",
+        Exit.UNREACHABLE,
+    ),
     (r"No such container|is not running", "the sandbox node does not run", "pgstead sandbox up", Exit.UNREACHABLE),
-    (r"Missing sudo password|a password is required", "the node's user needs a password for sudo",
-     "allow it NOPASSWD in sudoers, or put ansible_become_password into vault.yml", Exit.UNREACHABLE),
-    (r"no vault secrets|Attempting to decrypt but no vault", "the inventory is encrypted and no vault password is known",
-     "name the file that holds it: --vault-password-file FILE", Exit.REFUSED),
-    (r"Decryption failed|was unable to decrypt|HMAC verification failed", "the vault password is wrong",
-     "name the right file: --vault-password-file FILE", Exit.REFUSED),
-    (r"No space left on device|not have enough free space|Disk quota exceeded", "the node's disk is full",
-     "free space on the node, then run this again: it continues where it stopped", Exit.FAILED),
-    (r"Could not get lock|Unable to acquire the dpkg frontend lock|is another process using it",
-     "another program is installing packages on the node", "wait for it (often unattended-upgrades), then run this again",
-     Exit.FAILED),
-    (r"/usr/bin/python3: (not found|No such file)", "the node has no Python",
-     "install it: apt-get install python3 python3-apt", Exit.UNREACHABLE),
-)  # fmt: skip
+    (
+        r"Missing sudo password|a password is required",
+        "the node's user needs a password for sudo",
+        "allow it NOPASSWD in sudoers, or put ansible_become_password into vault.yml",
+        Exit.UNREACHABLE,
+    ),
+    (
+        r"no vault secrets|Attempting to decrypt but no vault",
+        "the inventory is encrypted and no vault password is known",
+        "name the file that holds it: --vault-password-file FILE",
+        Exit.REFUSED,
+    ),
+    (
+        r"Decryption failed|was unable to decrypt|HMAC verification failed",
+        "the vault password is wrong",
+        "name the right file: --vault-password-file FILE",
+        Exit.REFUSED,
+    ),
+    (
+        r"No space left on device|not have enough free space|Disk quota exceeded",
+        "the node's disk is full",
+        "free space on the node, then run this again: it continues where it stopped",
+        Exit.FAILED,
+    ),
+    (
+        r"Could not get lock|Unable to acquire the dpkg frontend lock|is another process using it",
+        "another program is installing packages on the node",
+        "wait for it (often unattended-upgrades), then run this again",
+        Exit.FAILED,
+    ),
+    (
+        r"/usr/bin/python3: (not found|No such file)",
+        "the node has no Python",
+        "install it: apt-get install python3 python3-apt",
+        Exit.UNREACHABLE,
+    ),
+)
 
 
 def explain(host: str, role: str, task: str, result: dict[str, Any]) -> Failure:

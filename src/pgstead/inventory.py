@@ -39,13 +39,24 @@ def own() -> list[Path]:
 
 def vault_password_file(inventory: Path) -> Path:
     """Where `pgstead init` and `pgstead sandbox up` keep this inventory's vault password (mode 0600)."""
-    return paths.state("vault", inventory.name)
+    home = paths.home()
+    inside = inventory.is_relative_to(home)
+    parts = inventory.relative_to(home).parts if inside else inventory.parts[1:]
+    return paths.state("vault", "-".join(parts).removeprefix("inventories-"))
 
 
 def ansible(program: str) -> str:
     """The Ansible program that belongs to this interpreter, else the one on PATH."""
     beside = Path(sys.executable).with_name(program)
     return str(beside) if beside.exists() else program
+
+
+def environment(own_password: bool) -> dict[str, str]:
+    """Environment for an Ansible program: this checkout's settings; with an inventory's own password no other."""
+    found = os.environ | {"ANSIBLE_CONFIG": str(paths.home() / "ansible.cfg")}
+    if own_password:
+        found.pop("ANSIBLE_VAULT_PASSWORD_FILE", None)
+    return found
 
 
 def hosts(inventory: Path) -> dict[str, dict[str, Any]]:
@@ -58,7 +69,7 @@ def hosts(inventory: Path) -> dict[str, dict[str, Any]]:
     password = vault_password_file(inventory)
     if password.exists():
         argv += ["--vault-password-file", str(password)]
-    env = os.environ | {"ANSIBLE_CONFIG": str(paths.home() / "ansible.cfg")}
+    env = environment(own_password=password.exists())
     done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
     if done.returncode:
         raise PgsteadError(f"Ansible cannot read the inventory {inventory}: {done.stderr.strip()}")

@@ -24,11 +24,15 @@ class Progress:
     def __init__(self, total: int, quiet: bool = False) -> None:
         self.quiet = quiet
         self.bar = Bar(
-            BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
             TextColumn("[yellow]{task.fields[changed]} changed[/yellow]"),
             TextColumn("{task.description}"),
-            console=console, transient=True, disable=quiet,
-        )  # fmt: skip
+            console=console,
+            transient=True,
+            disable=quiet,
+        )
         self.task = self.bar.add_task("starting", total=total, changed=0)
         self.section, self.section_started, self.section_changed, self.section_failed = "", 0.0, 0, False
         self.changed = 0
@@ -58,9 +62,9 @@ class Progress:
             self.section_failed = True
 
     def show_diff(self, text: str) -> None:
-        """The part of a task's output that --diff added."""
-        if not self.quiet and "\n+++ after" in text or text.startswith("--- before"):
-            self.bar.console.print(escape(text.split("\nchanged: [")[0]), soft_wrap=True)
+        """What --diff says of one task."""
+        if not self.quiet and text.strip():
+            self.bar.console.print(escape(text.strip("\n")), soft_wrap=True)
 
     def _finish_section(self) -> None:
         if self.section and not self.quiet:

@@ -82,7 +82,7 @@ def run(
         data = event.get("event_data") or {}
         _collect(event["event"], data, outcome)
         progress.on_event(event["event"], data)
-        if "--diff" in extra and event["event"].startswith("runner_on_ok"):
+        if event["event"] == "runner_on_file_diff":
             progress.show_diff(text)
         return False  # nothing is kept on disk: the log has it
 
@@ -203,5 +203,3 @@ def _count(tasks: list[dict[str, Any]], directory: Path) -> int:
 def _load(path: Path) -> list[dict[str, Any]]:
     loaded: list[dict[str, Any]] = yaml.safe_load(path.read_text()) or []
     return loaded
-
-

@@ -13,7 +13,7 @@ import yaml
 from pgstead import paths
 from pgstead.command import Steps
 from pgstead.errors import PgsteadError
-from pgstead.inventory import ansible, vault_password_file
+from pgstead.inventory import ansible, environment, vault_password_file
 
 PASSWORD_BYTES = 24  # 192 bits: 32 characters that need no quoting anywhere
 
@@ -64,10 +64,21 @@ def write(inventory: Path, values: dict[str, str]) -> None:
     text = "# Secrets of this inventory, by the names that platform.yml uses. Edit with ansible-vault edit.\n"
     text += yaml.safe_dump({"secrets": values}, sort_keys=True, allow_unicode=True)
     done = subprocess.run(
-        [ansible("ansible-vault"), "encrypt", "--vault-password-file", str(password),
-         "--output", str(vault_file(inventory)), "-"],
-        input=text, text=True, capture_output=True, check=False,
-    )  # fmt: skip
+        [
+            ansible("ansible-vault"),
+            "encrypt",
+            "--vault-password-file",
+            str(password),
+            "--output",
+            str(vault_file(inventory)),
+            "-",
+        ],
+        input=text,
+        text=True,
+        capture_output=True,
+        check=False,
+        env=environment(own_password=True),
+    )
     if done.returncode:
         raise PgsteadError(f"ansible-vault could not encrypt {vault_file(inventory)}: {done.stderr.strip()}")
 

@@ -14,8 +14,23 @@ from . import model, tuning
 from .schema import Problem, nearest
 
 SECRET_LENGTH = 12
-PLACEHOLDERS = {"changeme", "change_me", "changeit", "password", "passwort", "secret", "secure_password", "postgres",
-                "replace_me", "replaceme", "todo", "example", "test", "admin", "123456789012"}  # fmt: skip
+PLACEHOLDERS = {
+    "changeme",
+    "change_me",
+    "changeit",
+    "password",
+    "passwort",
+    "secret",
+    "secure_password",
+    "postgres",
+    "replace_me",
+    "replaceme",
+    "todo",
+    "example",
+    "test",
+    "admin",
+    "123456789012",
+}
 
 _SERVICE_USERS = ("postgres", "pgbouncer")
 
@@ -50,9 +65,12 @@ def unknown_variables(
 
 def _resembles(name: str, other: str) -> bool:
     """Whether one is the other with a letter or two wrong (a longer own name is not)."""
-    return bool(nearest(name, [other])) and abs(len(name) - len(other)) <= 1 and name[0] == other[0] and _distance(
-        name, other
-    ) <= 2
+    return (
+        bool(nearest(name, [other]))
+        and abs(len(name) - len(other)) <= 1
+        and name[0] == other[0]
+        and _distance(name, other) <= 2
+    )
 
 
 def _distance(left: str, right: str) -> int:
@@ -81,15 +99,20 @@ def declaration(values: dict[str, Any]) -> Iterator[Problem]:
                 yield Problem(name, "nothing", "postgresql_source: mirror needs it")
     minor, version = values.get("postgresql_minor") or "", values.get("postgresql_version", 16)
     if minor and not minor.startswith(f"{version}."):
-        yield Problem("postgresql_minor", repr(minor), f"write a minor version of {version}, or change postgresql_version")
+        yield Problem(
+            "postgresql_minor", repr(minor), f"write a minor version of {version}, or change postgresql_version"
+        )
 
 
 def _duplicates(databases: list[dict[str, Any]], cluster_roles: list[dict[str, Any]]) -> Iterator[Problem]:
     for name, count in Counter(database["name"] for database in databases).items():
         if count > 1:
             yield Problem("databases", f"{name!r} {count} times", "declare each database once")
-    names = [(role["name"], f"databases[{i}].roles[{j}]") for i, database in enumerate(databases)
-             for j, role in enumerate(database.get("roles") or [])]  # fmt: skip
+    names = [
+        (role["name"], f"databases[{i}].roles[{j}]")
+        for i, database in enumerate(databases)
+        for j, role in enumerate(database.get("roles") or [])
+    ]
     names += [(role["name"], f"cluster_roles[{i}]") for i, role in enumerate(cluster_roles)]
     owners = {database.get("owner") or f"{database['name']}_owner": i for i, database in enumerate(databases)}
     seen: dict[str, str] = {}
@@ -99,9 +122,10 @@ def _duplicates(databases: list[dict[str, Any]], cluster_roles: list[dict[str, A
         seen.setdefault(name, path)
         if name in owners and path.startswith("databases"):
             yield Problem(
-                f"{path}.name", repr(name),
+                f"{path}.name",
+                repr(name),
                 f"it is the owner of databases[{owners[name]}]; the owner never logs in, name another role",
-            )  # fmt: skip
+            )
 
 
 def _kinds(databases: list[dict[str, Any]]) -> Iterator[Problem]:
@@ -111,15 +135,17 @@ def _kinds(databases: list[dict[str, Any]]) -> Iterator[Problem]:
             path = f"databases[{i}].roles[{j}]"
             if role.get("attributes") and role.get("kind", "app") != "custom":
                 yield Problem(
-                    f"{path}.attributes", repr(role["attributes"]),
+                    f"{path}.attributes",
+                    repr(role["attributes"]),
                     f"kind {role.get('kind', 'app')} has none beyond LOGIN; write kind: custom",
-                )  # fmt: skip
+                )
             for k, item in enumerate(role.get("privileges") or []):
                 if item.get("schema", "public") not in schemas:
                     yield Problem(
-                        f"{path}.privileges[{k}].schema", repr(item.get("schema", "public")),
+                        f"{path}.privileges[{k}].schema",
+                        repr(item.get("schema", "public")),
                         f"write one of the database's schemas: {', '.join(sorted(schemas))}",
-                    )  # fmt: skip
+                    )
 
 
 def _secrets(expanded: dict[str, Any], secrets: dict[str, Any]) -> Iterator[Problem]:
@@ -151,10 +177,11 @@ def _connections(expanded: dict[str, Any], values: dict[str, Any]) -> Iterator[P
         return  # PostgreSQL itself will say what it is
     if int(asked) and int(asked) < needed:
         yield Problem(
-            path, str(asked),
+            path,
+            str(asked),
             f"write at least {needed} ({demand} for the pools with their reserves + {tuning.DIRECT_CONNECTIONS} direct"
             f" + {tuning.SUPERUSER_RESERVED} superuser), or make the pools smaller",
-        )  # fmt: skip
+        )
 
 
 # ---- the host -------------------------------------------------------------------------------------------
@@ -188,9 +215,10 @@ def _resources(values: dict[str, Any], seen: dict[str, Any]) -> Iterator[Problem
         yield Problem("postgresql_memory_mb", str(planned), f"the node has {memory} MB; write at most that, or 0")
     if not seen["instances"] and seen["free_mb"] < values["preflight_min_disk_mb"]:
         yield Problem(
-            "disk", f"{seen['free_mb']} MB free at /var/lib/postgresql",
+            "disk",
+            f"{seen['free_mb']} MB free at /var/lib/postgresql",
             f"free {values['preflight_min_disk_mb']} MB (preflight_min_disk_mb)",
-        )  # fmt: skip
+        )
 
 
 def _address(values: dict[str, Any], seen: dict[str, Any]) -> Iterator[Problem]:
@@ -200,9 +228,10 @@ def _address(values: dict[str, Any], seen: dict[str, Any]) -> Iterator[Problem]:
     if not set(seen["node_address"]) & set(own):
         what = ", ".join(seen["node_address"]) or "a name that does not resolve on the node"
         yield Problem(
-            "node_address", f"{values['node_address']!r} ({what})",
+            "node_address",
+            f"{values['node_address']!r} ({what})",
             f"write an address of the node itself: {', '.join(own)}; what clients use goes into client_host",
-        )  # fmt: skip
+        )
 
 
 def _ports(values: dict[str, Any], seen: dict[str, Any]) -> Iterator[Problem]:
@@ -225,37 +254,42 @@ def _instances(values: dict[str, Any], seen: dict[str, Any]) -> Iterator[Problem
     version, name = str(values["postgresql_version"]), values["postgresql_instance"]
     if seen["data_version"] and seen["data_version"] != version:
         yield Problem(
-            "postgresql_version", f"{version}, but {seen['data_directory']} holds data of version {seen['data_version']}",
+            "postgresql_version",
+            f"{version}, but {seen['data_directory']} holds data of version {seen['data_version']}",
             f"write postgresql_version: {seen['data_version']}; moving to {version} is an upgrade, not a deploy",
-        )  # fmt: skip
+        )
     for instance in seen["instances"]:
         title = f"{instance['version']}/{instance['name']}"
         if (instance["version"], instance["name"]) == (version, name):
             if instance["data_version"] and instance["data_version"] != version and not seen["data_version"]:
                 yield Problem(
-                    "postgresql_version", f"{version}, but {instance['data_directory']} holds version "
-                    f"{instance['data_version']}", f"write postgresql_version: {instance['data_version']}",
-                )  # fmt: skip
+                    "postgresql_version",
+                    f"{version}, but {instance['data_directory']} holds version {instance['data_version']}",
+                    f"write postgresql_version: {instance['data_version']}",
+                )
         elif instance["name"] == name:
             yield Problem(
-                "postgresql_version", f"{version}, but the node has the instance {title} with its data",
+                "postgresql_version",
+                f"{version}, but the node has the instance {title} with its data",
                 f"write postgresql_version: {instance['version']}; or, if its data is not needed: "
                 f"pg_dropcluster --stop {instance['version']} {instance['name']}",
-            )  # fmt: skip
+            )
         elif instance["port"] == int(values["postgresql_port"]):
             yield Problem(
-                "postgresql_port", f"{instance['port']}, the port of the instance {title}",
+                "postgresql_port",
+                f"{instance['port']}, the port of the instance {title}",
                 "write another port, or drop that instance",
-            )  # fmt: skip
+            )
 
 
 def _packages(values: dict[str, Any], seen: dict[str, Any]) -> Iterator[Problem]:
     source = seen["source"]
     if source.get("error"):
         yield Problem(
-            f"postgresql_source: {values['postgresql_source']}", source["error"],
+            f"postgresql_source: {values['postgresql_source']}",
+            source["error"],
             "check the URI and the node's network or proxy, or choose another postgresql_source",
-        )  # fmt: skip
+        )
         return
     if source.get("unknown"):
         return  # everything is installed, or APT has no lists to ask
@@ -266,10 +300,11 @@ def _packages(values: dict[str, Any], seen: dict[str, Any]) -> Iterator[Problem]
     if not offered and not installed:
         majors = sorted({name.split("-")[1] for name in source["packages"] if re.fullmatch(r"postgresql-\d+", name)})
         yield Problem(
-            "postgresql_version", str(version),
+            "postgresql_version",
+            str(version),
             f"postgresql_source: {values['postgresql_source']} has "
             f"{', '.join(majors) or 'no PostgreSQL'}; write one of these, or choose another source",
-        )  # fmt: skip
+        )
     minor = values["postgresql_minor"]
     if minor and offered and not any(found.startswith(f"{minor}-") for found in [*offered, installed or ""]):
         has = ", ".join(sorted({found.partition("-")[0] for found in offered}))
@@ -284,10 +319,11 @@ def _userlist(values: dict[str, Any], seen: dict[str, Any]) -> Iterator[Problem]
     pooler = seen["packages"].get("pgbouncer") or max(offered, key=_version)
     if _version(pooler) < _version(USERLIST_FIXED) and not seen["pgbouncer_patched"]:
         yield Problem(
-            "pgbouncer_auth", f"'userlist' with PgBouncer {pooler or '(none)'}",
+            "pgbouncer_auth",
+            f"'userlist' with PgBouncer {pooler or '(none)'}",
             f"write auth_query, or install PgBouncer {USERLIST_FIXED} or later: before it, whoever knows one "
             "password of userlist.txt can log in as every other role (CVE-2026-107350)",
-        )  # fmt: skip
+        )
 
 
 def _version(text: str) -> tuple[int, ...]:

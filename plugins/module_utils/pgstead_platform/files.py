@@ -27,6 +27,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
         "secret": {"type": "bool", "default": False},
     },
 }
+# Contents of the files marked `secret`, by path: apart, so that Ansible keeps them out of logs and output.
+SECRETS_SPEC: dict[str, Any] = {"type": "dict", "default": {}, "no_log": True}
 
 
 class Change:
@@ -140,6 +142,24 @@ class Change:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def planned(parameters: dict[str, Any], is_fresh: bool) -> list[Change]:
+    """The files of a module's parameters that are not yet what they should be.
+
+    Args:
+        parameters: with `files` by ARGUMENT_SPEC and `secret_contents` by SECRETS_SPEC.
+        is_fresh: as in Change.
+
+    Raises:
+        ValueError: as in Change.
+    """
+    contents = parameters["secret_contents"]
+    changes = [
+        Change(wanted | ({"content": contents[wanted["dest"]]} if wanted["secret"] else {}), is_fresh)
+        for wanted in parameters["files"]
+    ]
+    return [change for change in changes if change.needed]
 
 
 def apply_all(changes: list[Change]) -> None:

@@ -69,9 +69,7 @@ def pooler_lines(model: dict[str, Any], networks: list[str], own_addresses: list
         if pooled:
             lines += ["", f"# {title}"]
             lines.append(_line("local", databases, pooled, "", "scram-sha-256"))
-            lines += [
-                _line("hostssl", databases, pooled, address, "scram-sha-256") for address in [*local, *networks]
-            ]
+            lines += [_line("hostssl", databases, pooled, address, "scram-sha-256") for address in [*local, *networks]]
     return lines
 
 

@@ -55,12 +55,15 @@ def login(endpoint: Endpoint, database: str, role: str, password: str, sslmode: 
     Raises:
         pg.Error: refused, or not reachable.
     """
-    connection = pg.psycopg2.connect(
-        host=endpoint.host, port=endpoint.port, dbname=database, user=role, password=password,
-        sslmode=sslmode, connect_timeout=5, application_name="pgstead verify",
-    )  # fmt: skip
-    connection.autocommit = True
-    return connection
+    return pg.login(
+        host=endpoint.host,
+        port=endpoint.port,
+        dbname=database,
+        user=role,
+        password=password,
+        sslmode=sslmode,
+        application_name="pgstead verify",
+    )
 
 
 def refusal(connection: Any, statement: str) -> str:
@@ -86,9 +89,7 @@ def short(problem: Exception) -> str:
     return text
 
 
-def check_logins(
-    model: dict[str, Any], endpoint: Endpoint, passwords: dict[str, str]
-) -> list[Line]:
+def check_logins(model: dict[str, Any], endpoint: Endpoint, passwords: dict[str, str]) -> list[Line]:
     """For every login role: that it gets in here if declared, and does not if not; and what it cannot do inside.
 
     Args:
@@ -126,7 +127,9 @@ def _check_role(
     try:
         wrong = login(endpoint, database, role["name"], passwords[role["secret"]] + "x")
         wrong.close()
-        lines.append(Line(area, "is refused with a wrong password", False, "logged in", "look for `trust` in hba files"))
+        lines.append(
+            Line(area, "is refused with a wrong password", False, "logged in", "look for `trust` in hba files")
+        )
     except pg.Error as problem:
         lines.append(Line(area, "is refused with a wrong password", True, short(problem)))
     if role["kind"] in ("app", "readonly"):
@@ -138,7 +141,7 @@ def _check_role(
 def _cannot(connection: Any, area: str, role: dict[str, Any], owner: str) -> Line:
     """What neither an app nor a readonly role may do, tried for real in transactions that are rolled back."""
     attempts = {
-        "create a table": "CREATE TABLE pgstead_probe ()",
+        "create a table": "CREATE TABLE public.pgstead_probe ()",
         "create a temporary table": "CREATE TEMP TABLE pgstead_probe ()",
         "create a schema": "CREATE SCHEMA pgstead_probe",
         "read password hashes": "SELECT rolpassword FROM pg_catalog.pg_authid LIMIT 1",
@@ -148,6 +151,10 @@ def _cannot(connection: Any, area: str, role: dict[str, Any], owner: str) -> Lin
         "create roles": "CREATE ROLE pgstead_probe",
     }
     answers = {what: refusal(connection, statement) for what, statement in attempts.items()}
-    allowed = [what for what, state in answers.items() if state != DENIED]
+    allowed = [
+        f"{what}{f' (refused with {state} only)' * bool(state)}" for what, state in answers.items() if state != DENIED
+    ]
     found = f"allowed: {', '.join(allowed)}" if allowed else f"{len(attempts)} of {len(attempts)} attempts refused"
-    return Line(area, "cannot create, escalate or run programs", not allowed, found, "deploy with postgresql_prune=true")
+    return Line(
+        area, "cannot create, escalate or run programs", not allowed, found, "deploy with postgresql_prune=true"
+    )

@@ -67,7 +67,7 @@ def existing_parent(path: str) -> Path:
 
 
 def storage_kind(path: str) -> str:
-    """"hdd" where the kernel calls the device below `path` rotational, else "ssd" (also where it cannot tell)."""
+    """ "hdd" where the kernel calls the device below `path` rotational, else "ssd" (also where it cannot tell)."""
     device = existing_parent(path).stat().st_dev
     block = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")
     for queue in (block / "queue", block / ".." / "queue"):
@@ -166,8 +166,10 @@ def packages(names: list[str]) -> dict[str, str]:
         return {}
     lines = subprocess.run(
         ["dpkg-query", "-W", "-f", "${binary:Package} ${db:Status-Abbrev} ${Version}\n", *names],
-        capture_output=True, text=True, check=False,
-    ).stdout.splitlines()  # fmt: skip  # it exits with 1 when one of the names is unknown, and still lists the rest
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.splitlines()
     found = {}
     for line in lines:
         fields = line.split()

@@ -11,12 +11,10 @@ from typing import Any
 try:
     import psycopg2
     import psycopg2.extras
-    from psycopg2 import sql
 
     Error = psycopg2.Error
 except ImportError:  # a fresh host in check mode: nothing is installed yet
-    psycopg2 = None
-    sql = None
+    psycopg2 = None  # type: ignore[assignment]
 
     class Error(Exception):  # type: ignore[no-redef]
         """Stands for psycopg2.Error where psycopg2 is missing."""
@@ -41,6 +39,17 @@ def acting_as(user: str) -> Iterator[None]:
         os.setegid(0)
 
 
+def login(**parameters: Any) -> Any:
+    """A psycopg2 connection in autocommit mode, by the parameters of psycopg2.connect.
+
+    Raises:
+        psycopg2.Error: refused, or not reachable.
+    """
+    connection = psycopg2.connect(connect_timeout=5, **parameters)
+    connection.autocommit = True
+    return connection
+
+
 def connect(database: str, port: int, socket: str = "/var/run/postgresql", timeout: int = 10) -> Any:
     """A psycopg2 connection as the superuser, by peer over the socket.
 
@@ -51,19 +60,24 @@ def connect(database: str, port: int, socket: str = "/var/run/postgresql", timeo
     """
     with acting_as(OS_USER):
         connection = psycopg2.connect(
-            dbname=database, host=socket, port=port, user="postgres", connect_timeout=timeout,
-            application_name="pgstead", options="-c log_min_error_statement=panic -c log_statement=none"
+            dbname=database,
+            host=socket,
+            port=port,
+            user="postgres",
+            connect_timeout=timeout,
+            application_name="pgstead",
+            options="-c log_min_error_statement=panic -c log_statement=none"
             " -c log_min_duration_statement=-1 -c client_min_messages=warning",
-        )  # fmt: skip
+        )
     connection.set_client_encoding("UTF8")
     return connection
 
 
 def rows(connection: Any, query: str, parameters: Any = None) -> list[dict[str, Any]]:
-    """Every row of a query as a dict."""
+    """Every row of a query as a dict; none for a command that returns no rows."""
     with connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
         cursor.execute(query, parameters)
-        return [dict(row) for row in cursor.fetchall()]
+        return [dict(row) for row in cursor.fetchall()] if cursor.description else []
 
 
 def blocks(text: str) -> dict[str, str]:

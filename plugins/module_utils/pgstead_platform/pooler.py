@@ -37,14 +37,9 @@ class Pooler:
     def ask(self, command: str) -> list[dict[str, Any]]:
         """Rows of a console command."""
         with pg.acting_as(OS_USER):
-            connection = pg.psycopg2.connect(
-                host=self.socket, port=self.port, user="pgbouncer", dbname="pgbouncer", connect_timeout=5
-            )
-        connection.autocommit = True
+            connection = pg.login(host=self.socket, port=self.port, user="pgbouncer", dbname="pgbouncer")
         try:
-            with connection.cursor(cursor_factory=pg.psycopg2.extras.RealDictCursor) as cursor:
-                cursor.execute(command)
-                return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+            return pg.rows(connection, command)
         finally:
             connection.close()
 
@@ -117,9 +112,7 @@ def differing(settings: dict[str, Any], config: dict[str, dict[str, Any]]) -> li
     """Declared settings that the running pooler has another value for, or does not know."""
     found = []
     for name, declared in settings.items():
-        if name not in config:
-            found.append(name)
-        elif not same(str(declared), str(config[name]["value"])):
+        if name not in config or not same(str(declared), str(config[name]["value"])):
             found.append(name)
     return found
 

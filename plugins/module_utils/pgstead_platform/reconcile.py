@@ -119,8 +119,9 @@ def _roles(desired: dict[str, Any], observed: dict[str, Any], decisions: dict[st
     version = observed["version"]
     meant = {row["declared"]: row["meant"] for row in observed["valid_until"]}
     present = {role["name"]: role for role in observed["roles"]}
-    for role in desired["roles"]:
-        role = role | {"valid_until": meant.get(role["valid_until"], role["valid_until"])}
+    for declared_role in desired["roles"]:
+        declared_until = declared_role["valid_until"]
+        role = declared_role | {"valid_until": meant.get(declared_until, declared_until)}
         title = f"role {role['name']}"
         wanted = _attributes(role, version)
         shown = " ".join(wanted.values())
@@ -162,9 +163,7 @@ def _memberships(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[
     found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in observed["memberships"]:
         found[row["role"], row["member"]].append(row)
-    wanted = {
-        (item["role"], role["name"]): item for role in desired["roles"] for item in role["memberships"]
-    }
+    wanted = {(item["role"], role["name"]): item for role in desired["roles"] for item in role["memberships"]}
     for (group, member), item in wanted.items():
         rows = found.get((group, member), [])
         # Several grantors may each have granted it; what counts is their union.
@@ -174,9 +173,11 @@ def _memberships(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[
         text = _membership_text(item, version)
         before = _membership_text({"admin": False, "inherit": False, "set": False} | has, version) if rows else ""
         yield Step(
-            f"membership of {member} in {group}", before, text or "member",
+            f"membership of {member} in {group}",
+            before,
+            text or "member",
             f"GRANT {ident(group)} TO {ident(member)} {text}".rstrip(),
-        )  # fmt: skip
+        )
     declared = {role["name"] for role in desired["roles"]}
     for (group, member), rows in found.items():
         if (group, member) in wanted or not {group, member} & declared:
@@ -184,9 +185,12 @@ def _memberships(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[
         for row in rows:
             by = f" GRANTED BY {ident(row['grantor'])}" if version >= 16 else ""
             yield Step(
-                f"membership of {member} in {group}", _membership_text(row, version) or "member", "",
-                f"REVOKE {ident(group)} FROM {ident(member)}{by}", prune=True,
-            )  # fmt: skip
+                f"membership of {member} in {group}",
+                _membership_text(row, version) or "member",
+                "",
+                f"REVOKE {ident(group)} FROM {ident(member)}{by}",
+                prune=True,
+            )
 
 
 def _databases(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[Step]:
@@ -197,19 +201,23 @@ def _databases(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[St
         if database["name"] not in present:
             locale = f" LOCALE {literal(database['locale'])}" if database["locale"] else ""
             yield Step(
-                title, "", f"owner {database['owner']}",
+                title,
+                "",
+                f"owner {database['owner']}",
                 f"CREATE DATABASE {name} OWNER {ident(database['owner'])} TEMPLATE template0"
                 f" ENCODING {literal(database['encoding'])}{locale}"
                 f" CONNECTION LIMIT {database['connection_limit']}",
                 alone=True,
-            )  # fmt: skip
+            )
             continue
         found = present[database["name"]]
         if found["owner"] != database["owner"]:
             yield Step(
-                title, f"owner {found['owner']}", f"owner {database['owner']}",
+                title,
+                f"owner {found['owner']}",
+                f"owner {database['owner']}",
                 f"ALTER DATABASE {name} OWNER TO {ident(database['owner'])}",
-            )  # fmt: skip
+            )
         if found["connection_limit"] != database["connection_limit"]:
             limit = f"CONNECTION LIMIT {database['connection_limit']}"
             yield Step(title, f"CONNECTION LIMIT {found['connection_limit']}", limit, f"ALTER DATABASE {name} {limit}")
@@ -237,18 +245,22 @@ def _database_grants(desired: dict[str, Any], observed: dict[str, Any]) -> Itera
     services = {role["name"] for role in observed["roles"] if role["comment"].startswith(MANAGED_COMMENT)}
     for name, grantee, privilege in sorted(wanted - has):
         yield Step(
-            f"rights on database {name}", "", f"{privilege} for {grantee}",
+            f"rights on database {name}",
+            "",
+            f"{privilege} for {grantee}",
             f"GRANT {privilege} ON DATABASE {ident(name)} TO {ident(grantee)}",
-        )  # fmt: skip
+        )
     for name, grantee, privilege in sorted(has - wanted):
         if name not in declared or grantee in services:
             continue
         who = ident(grantee) if grantee else "PUBLIC"
         yield Step(
-            f"rights on database {name}", f"{privilege} for {grantee or 'PUBLIC'}", "",
+            f"rights on database {name}",
+            f"{privilege} for {grantee or 'PUBLIC'}",
+            "",
             f"REVOKE {privilege} ON DATABASE {ident(name)} FROM {who}",
             prune=bool(grantee),  # rights of PUBLIC are declared away by every database
-        )  # fmt: skip
+        )
 
 
 def setting_list(value: str) -> list[str]:
@@ -359,14 +371,18 @@ def _extensions(entry: dict[str, Any], observed: dict[str, Any]) -> Iterator[Ste
         found = present[extension["name"]]
         if extension["version"] and found["version"] != str(extension["version"]):
             yield Step(
-                title, f"version {found['version']}", f"version {extension['version']}",
+                title,
+                f"version {found['version']}",
+                f"version {extension['version']}",
                 f"ALTER EXTENSION {name} UPDATE TO {literal(str(extension['version']))}",
-            )  # fmt: skip
+            )
         if extension["schema"] and found["schema"] != extension["schema"]:
             yield Step(
-                title, f"schema {found['schema']}", f"schema {extension['schema']}",
+                title,
+                f"schema {found['schema']}",
+                f"schema {extension['schema']}",
                 f"ALTER EXTENSION {name} SET SCHEMA {ident(extension['schema'])}",
-            )  # fmt: skip
+            )
     declared = {extension["name"] for extension in entry["extensions"]} | {"plpgsql"}
     for name in present:
         if name not in declared:
@@ -384,17 +400,21 @@ def _schema_grants(desired: dict[str, Any], entry: dict[str, Any], observed: dic
     managed = {role["name"] for role in desired["roles"]}
     for schema, grantee, privilege in sorted(wanted - has):
         yield Step(
-            f"rights on schema {entry['name']}.{schema}", "", f"{privilege} for {grantee}",
+            f"rights on schema {entry['name']}.{schema}",
+            "",
+            f"{privilege} for {grantee}",
             f"GRANT {privilege} ON SCHEMA {ident(schema)} TO {ident(grantee)}",
-        )  # fmt: skip
+        )
     for schema, grantee, privilege in sorted(has - wanted):
         if (grantee == "" and privilege == "CREATE") or grantee in managed:
             who = ident(grantee) if grantee else "PUBLIC"
             yield Step(
-                f"rights on schema {entry['name']}.{schema}", f"{privilege} for {grantee or 'PUBLIC'}", "",
+                f"rights on schema {entry['name']}.{schema}",
+                f"{privilege} for {grantee or 'PUBLIC'}",
+                "",
                 f"REVOKE {privilege} ON SCHEMA {ident(schema)} FROM {who}",
                 prune=bool(grantee),
-            )  # fmt: skip
+            )
 
 
 def _object_grants(observed: dict[str, Any]) -> Iterator[Step]:
@@ -406,10 +426,12 @@ def _object_grants(observed: dict[str, Any]) -> Iterator[Step]:
         verb, to = ("GRANT", "TO") if missing else ("REVOKE", "FROM")
         text = f"{row['privilege']} on {_shortened(row['objects'])}"
         yield Step(
-            title, "" if missing else text, text if missing else "",
+            title,
+            "" if missing else text,
+            text if missing else "",
             f"{verb} {row['privilege']} ON {row['kind']} {names} {to} {ident(row['grantee'])}",
             prune=not missing,
-        )  # fmt: skip
+        )
 
 
 def _shortened(names: list[str]) -> str:
@@ -432,11 +454,12 @@ def _default_grants(desired: dict[str, Any], entry: dict[str, Any], observed: di
             grant = verb == "GRANT"
             yield Step(
                 f"rights on future {_PLURALS[kind].lower()} of schema {entry['name']}.{schema}",
-                "" if grant else text, text if grant else "",
+                "" if grant else text,
+                text if grant else "",
                 f"ALTER DEFAULT PRIVILEGES FOR ROLE {ident(entry['owner'])} IN SCHEMA {ident(schema)}"
                 f" {verb} {', '.join(privileges)} ON {_PLURALS[kind]} {to} {ident(grantee)}",
                 prune=not grant,
-            )  # fmt: skip
+            )
 
 
 def _grouped(

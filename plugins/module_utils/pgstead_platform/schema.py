@@ -112,11 +112,13 @@ def _value(path: str, value: Any, option: dict[str, Any]) -> Iterator[Problem]:
         known = [str(choice) for choice in choices]
         if str(value) not in known:
             like = nearest(str(value), known)
-            yield Problem(path, shown(value), f"write one of {', '.join(known)}" + (f" (did you mean {like}?)" if like else ""))
+            yield Problem(
+                path, shown(value), f"write one of {', '.join(known)}" + (f" (did you mean {like}?)" if like else "")
+            )
     if kind == "dict" and option.get("options"):
         yield from _keys(path, value, option["options"])
     if kind == "list":
-        element = {key: option[key] for key in ("options", "choices") if key in option}
+        element: dict[str, Any] = {key: option[key] for key in ("options", "choices") if key in option}
         element["type"] = option.get("elements", "raw")
         for index, item in enumerate(value):
             yield from _value(f"{path}[{index}]", item, element)
@@ -208,8 +210,11 @@ _PORT = _between(1, 65535)
 _POOL_SIZE = _between(1, 10000, " server connections")
 
 RULES: dict[str, Rule] = {
-    r"cluster_name": lambda v: "" if re.fullmatch(r"[a-z][a-z0-9_-]{0,30}", v)
-    else "write lower-case letters, digits, underscore and hyphen, at most 31, starting with a letter",
+    r"cluster_name": lambda v: (
+        ""
+        if re.fullmatch(r"[a-z][a-z0-9_-]{0,30}", v)
+        else "write lower-case letters, digits, underscore and hyphen, at most 31, starting with a letter"
+    ),
     r"(client_networks|postgresql_networks|pgbouncer_networks)\[\d+\]": _network,
     r"(postgresql|pgbouncer)_(server_)?port": _PORT,
     r"postgresql_minor": _minor,
@@ -230,7 +235,7 @@ RULES: dict[str, Rule] = {
     r"(databases\[\d+\]\.roles|cluster_roles)\[\d+\]\.valid_until": _timestamp,
     r"(databases\[\d+\]\.roles|cluster_roles)\[\d+\]\.member_of\[\d+\]": _named_or(("role", "inherit", "set", "admin")),
     r"(.*\.)?connection_limit": _between(-1, 100_000),
-}  # fmt: skip
+}
 _COMPILED = [(re.compile(pattern), rule) for pattern, rule in RULES.items()]
 
 

@@ -63,9 +63,12 @@ def _proxies() -> dict[str, str]:
     """APT's own proxies, and those of the environment."""
     found = urllib.request.getproxies()
     done = subprocess.run(
-        ["apt-config", "dump", "Acquire"], capture_output=True, text=True, check=False,
+        ["apt-config", "dump", "Acquire"],
+        capture_output=True,
+        text=True,
+        check=False,
         env=os.environ | {"LC_ALL": "C"},
-    )  # fmt: skip
+    )
     for scheme, proxy in re.findall(r'^Acquire::(https?)::Proxy "(.+)";$', done.stdout, re.M):
         if proxy != "DIRECT":
             found[scheme] = proxy

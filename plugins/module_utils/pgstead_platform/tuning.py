@@ -73,9 +73,12 @@ def work_mem_kb(node: Node) -> int:
     """What is left when everything else is served, for one hash (two work_mem) in every connection at once."""
     system = max(128, node.memory_mb // 10)
     left = (
-        node.memory_mb - shared_buffers_mb(node) - maintenance_work_mem_mb(node)
-        - AUTOVACUUM_WORKERS * autovacuum_work_mem_mb(node) - system
-    )  # fmt: skip
+        node.memory_mb
+        - shared_buffers_mb(node)
+        - maintenance_work_mem_mb(node)
+        - AUTOVACUUM_WORKERS * autovacuum_work_mem_mb(node)
+        - system
+    )
     return max(1024, min(left * 1024 // (2 * node.connections), 256 * 1024))
 
 
@@ -92,22 +95,26 @@ FORMULAS: tuple[Formula, ...] = (
         lambda n: n.connections,
     ),
     Formula(
-        "shared_buffers", "memory / 4",
+        "shared_buffers",
+        "memory / 4",
         f"{_MANUAL} 20.4.1: 25% of memory is a reasonable starting value",
         lambda n: f"{shared_buffers_mb(n)}MB",
     ),
     Formula(
-        "effective_cache_size", "memory x 3/4",
+        "effective_cache_size",
+        "memory x 3/4",
         "PostgreSQL wiki, Tuning Your PostgreSQL Server: 1/2 is conservative, 3/4 is still reasonable",
         lambda n: f"{n.memory_mb * 3 // 4}MB",
     ),
     Formula(
-        "maintenance_work_mem", "memory / 16, 32 MB to 2 GB",
+        "maintenance_work_mem",
+        "memory / 16, 32 MB to 2 GB",
         "pgtune; index builds (HNSW above all) want it large",
         lambda n: f"{maintenance_work_mem_mb(n)}MB",
     ),
     Formula(
-        "autovacuum_work_mem", "memory / 64, 16 MB to 1 GB",
+        "autovacuum_work_mem",
+        "memory / 64, 16 MB to 1 GB",
         f"{_MANUAL} 20.4.1: set it apart, up to autovacuum_max_workers of it are in use at once",
         lambda n: f"{autovacuum_work_mem_mb(n)}MB",
     ),
@@ -119,60 +126,75 @@ FORMULAS: tuple[Formula, ...] = (
         lambda n: f"{work_mem_kb(n)}kB",
     ),
     Formula(
-        "max_wal_size", "disk / 20, 1 GB to 8 GB",
+        "max_wal_size",
+        "disk / 20, 1 GB to 8 GB",
         f"{_MANUAL} 30.5: checkpoints by time, not by volume, write fewer full pages",
         lambda n: f"{_wal_mb(n)}MB",
     ),
     Formula(
-        "min_wal_size", "max_wal_size / 4",
+        "min_wal_size",
+        "max_wal_size / 4",
         f"{_MANUAL} 20.5.2: recycled instead of removed, for spikes",
         lambda n: f"{_wal_mb(n) // 4}MB",
     ),
     Formula(
-        "checkpoint_timeout", "15 min",
+        "checkpoint_timeout",
+        "15 min",
         f"{_MANUAL} 30.5: fewer full-page writes; recovery stays in minutes",
         lambda n: "15min",
     ),
     Formula(
-        "wal_buffers", "16 MB",
+        "wal_buffers",
+        "16 MB",
         f"{_MANUAL} 20.5.1: the size of a WAL segment, what the automatic choice ends at",
         lambda n: "16MB",
     ),
     Formula(
-        "random_page_cost", "ssd 1.1, hdd 4",
+        "random_page_cost",
+        "ssd 1.1, hdd 4",
         f"{_MANUAL} 20.7.2: lower where random reads cost about as much as sequential ones",
         lambda n: "1.1" if n.storage == "ssd" else "4",
     ),
     Formula(
-        "effective_io_concurrency", "ssd 200, hdd 2; PostgreSQL 18 keeps its own default",
+        "effective_io_concurrency",
+        "ssd 200, hdd 2; PostgreSQL 18 keeps its own default",
         f"{_MANUAL} 20.4.6: SSDs process many requests at once",
         lambda n: None if n.version >= 18 else (200 if n.storage == "ssd" else 2),
     ),
     Formula(
-        "max_worker_processes", "cores, at least 8",
+        "max_worker_processes",
+        "cores, at least 8",
         f"{_MANUAL} 20.4.6: the default, or a process per core",
         lambda n: max(8, n.cores),
     ),
     Formula(
-        "max_parallel_workers", "cores", f"{_MANUAL} 20.4.6: more than cores cannot run",
+        "max_parallel_workers",
+        "cores",
+        f"{_MANUAL} 20.4.6: more than cores cannot run",
         lambda n: n.cores,
     ),
     Formula(
-        "max_parallel_workers_per_gather", "cores / 2, 1 to 4",
+        "max_parallel_workers_per_gather",
+        "cores / 2, 1 to 4",
         "pgtune: a single query leaves cores to the others",
         lambda n: max(1, min(n.cores // 2, 4)),
     ),
     Formula(
-        "max_parallel_maintenance_workers", "cores / 2, 1 to 4", "pgtune; HNSW builds use them",
+        "max_parallel_maintenance_workers",
+        "cores / 2, 1 to 4",
+        "pgtune; HNSW builds use them",
         lambda n: max(1, min(n.cores // 2, 4)),
     ),
     Formula(
-        "jit", "off",
+        "jit",
+        "off",
         "short queries through a pooler pay for compilation and rarely earn it back",
         lambda n: "off",
     ),
     Formula(
-        "log_lock_waits", "on", f"{_MANUAL} 20.8.3: names who waits for whom after deadlock_timeout",
+        "log_lock_waits",
+        "on",
+        f"{_MANUAL} 20.8.3: names who waits for whom after deadlock_timeout",
         lambda n: "on",
     ),
 )
@@ -200,6 +222,8 @@ def worst_case_mb(node: Node) -> int:
     One hash of hash_mem_multiplier x work_mem in every connection, every autovacuum worker, one index build.
     """
     return (
-        shared_buffers_mb(node) + maintenance_work_mem_mb(node) + AUTOVACUUM_WORKERS * autovacuum_work_mem_mb(node)
+        shared_buffers_mb(node)
+        + maintenance_work_mem_mb(node)
+        + AUTOVACUUM_WORKERS * autovacuum_work_mem_mb(node)
         + 2 * work_mem_kb(node) * node.connections // 1024
-    )  # fmt: skip
+    )

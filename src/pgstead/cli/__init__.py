@@ -31,7 +31,15 @@ def root() -> None:
     """
 
 
-for command in (init.init, deploy.deploy, verify.verify, url.url, sandbox.sandbox, mirror.mirror, completion.completion):
+for command in (
+    init.init,
+    deploy.deploy,
+    verify.verify,
+    url.url,
+    sandbox.sandbox,
+    mirror.mirror,
+    completion.completion,
+):
     root.add_command(command)
 
 

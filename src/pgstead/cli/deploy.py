@@ -18,8 +18,16 @@ from pgstead.cli import playbook
 @click.option("-t", "--tags", metavar="TAGS", help="Only these parts, for example postgresql or pgbouncer.")
 @click.option("--prune", is_flag=True, help="Drop roles, memberships and rights that are not declared; lists them.")
 @click.option("--restart", is_flag=True, help="Settings that need it may restart the server.")
-def deploy(where: Path, extra: list[str], vault_password_file: Path | None, check: bool, diff: bool,
-           tags: str | None, prune: bool, restart: bool) -> None:
+def deploy(
+    where: Path,
+    extra: list[str],
+    vault_password_file: Path | None,
+    check: bool,
+    diff: bool,
+    tags: str | None,
+    prune: bool,
+    restart: bool,
+) -> None:
     """Make the hosts what platform.yml declares.
 
     The same as: ansible-playbook -i inventories/NAME playbooks/site.yml

@@ -39,15 +39,35 @@ def _name(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.option("--host", prompt="Address of the database host", help="Name or address that SSH reaches.")
 @click.option("--user", default=EXAMPLE["user"], show_default=True, help="SSH user; logs in with a key and may sudo.")
 @click.option("--ssh-key", metavar="FILE", help="SSH private key, where it is not your default one.")
-@click.option("--network", "networks", metavar="CIDR", multiple=True, callback=_network,
-              help="Network your clients are in; repeatable. Without it only the host itself may connect.")
+@click.option(
+    "--network",
+    "networks",
+    metavar="CIDR",
+    multiple=True,
+    callback=_network,
+    help="Network your clients are in; repeatable. Without it only the host itself may connect.",
+)
 @click.option("--database", default="myapp", show_default=True, callback=_name, help="Name of the first database.")
 @click.option("--client-host", metavar="NAME", help="What the URLs say, where clients use another name than --host.")
 @click.option("--node-address", metavar="IP", help="The host's own address, where --host is in front of NAT.")
-@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True,
-              help="A further line of platform.yml, for example postgresql_version=17; repeatable.")
-def init(name: str, host: str, user: str, ssh_key: str | None, networks: tuple[str, ...], database: str,
-         client_host: str | None, node_address: str | None, settings: tuple[str, ...]) -> None:
+@click.option(
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="A further line of platform.yml, for example postgresql_version=17; repeatable.",
+)
+def init(
+    name: str,
+    host: str,
+    user: str,
+    ssh_key: str | None,
+    networks: tuple[str, ...],
+    database: str,
+    client_host: str | None,
+    node_address: str | None,
+    settings: tuple[str, ...],
+) -> None:
     """Make an inventory of your own: inventories/NAME, its secrets generated and encrypted.
 
     Nothing is contacted. Look at the two files, change what you like, then: pgstead deploy -i NAME
@@ -61,8 +81,10 @@ def init(name: str, host: str, user: str, ssh_key: str | None, networks: tuple[s
     example = paths.home() / "inventories" / "single"
     host_lines = _filled((example / "hosts.yml").read_text(), host=host, user=user)
     for variable, value in (
-        ("ansible_ssh_private_key_file", ssh_key), ("node_address", node_address), ("client_host", client_host),
-    ):  # fmt: skip
+        ("ansible_ssh_private_key_file", ssh_key),
+        ("node_address", node_address),
+        ("client_host", client_host),
+    ):
         if value:
             host_lines = re.sub(rf"# {variable}: \S+", f"{variable}: {value}", host_lines)
     platform = _filled((example / "group_vars/all/platform.yml").read_text(), database=database)

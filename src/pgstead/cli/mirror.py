@@ -19,17 +19,35 @@ def mirror() -> None:
 
 @mirror.command()
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--release", type=click.Choice(sorted(RELEASES)), default="debian-13", show_default=True,
-              help="What the hosts run.")
-@click.option("--from", "source", type=click.Choice(["auto", "pgdg", "registry"]), default="auto",
-              show_default=True, help="Where packages come from; registry is for sandboxes, never for production.")
-@click.option("--postgresql", "majors", type=click.IntRange(15, 18), multiple=True, default=[16],
-              show_default=True, help="Major version; repeatable.")
+@click.option(
+    "--release", type=click.Choice(sorted(RELEASES)), default="debian-13", show_default=True, help="What the hosts run."
+)
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(["auto", "pgdg", "registry"]),
+    default="auto",
+    show_default=True,
+    help="Where packages come from; registry is for sandboxes, never for production.",
+)
+@click.option(
+    "--postgresql",
+    "majors",
+    type=click.IntRange(15, 18),
+    multiple=True,
+    default=[16],
+    show_default=True,
+    help="Major version; repeatable.",
+)
 @click.option("--pgdg-uri", default=builder.PGDG_URI, show_default=True, help="A copy of PGDG.")
-@click.option("--pgdg-key", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="Signing key of that copy, where it is not PGDG's own.")
-def build(output: Path, release: str, source: str, majors: tuple[int, ...], pgdg_uri: str,
-          pgdg_key: Path | None) -> None:
+@click.option(
+    "--pgdg-key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Signing key of that copy, where it is not PGDG's own.",
+)
+def build(
+    output: Path, release: str, source: str, majors: tuple[int, ...], pgdg_uri: str, pgdg_key: Path | None
+) -> None:
     """Build the repository into the directory OUTPUT.
 
     Serve the directory over HTTP or copy it to the hosts, and declare in platform.yml what this prints.

@@ -20,16 +20,25 @@ from pgstead.runner import Outcome
 def options(function: Callable[..., Any]) -> Callable[..., Any]:
     """-i and what is passed through to ansible-playbook; the function gets `where`, `extra`, `vault_password_file`."""
 
-    @click.option("-i", "--inventory", "inventory_name", metavar="NAME",
-                  help="Inventory: a directory, or its name under inventories/. May be left out where there is only one.")
+    @click.option(
+        "-i",
+        "--inventory",
+        "inventory_name",
+        metavar="NAME",
+        help="Inventory: a directory, or its name under inventories/. May be left out where there is only one.",
+    )
     @click.option("-l", "--limit", metavar="PATTERN", help="Only these hosts.")
     @click.option("-e", "--extra-vars", metavar="KEY=VALUE", multiple=True, help="Further variables; repeatable.")
-    @click.option("--vault-password-file", type=click.Path(exists=True, path_type=Path),
-                  help="File with the vault password; default is what pgstead init wrote.")
+    @click.option(
+        "--vault-password-file",
+        type=click.Path(exists=True, path_type=Path),
+        help="File with the vault password; default is what pgstead init wrote.",
+    )
     @click.option("-v", "--verbose", count=True, help="More in the log; repeatable, as with ansible-playbook.")
     @functools.wraps(function)
-    def wrapper(inventory_name: str | None, limit: str | None, extra_vars: tuple[str, ...], verbose: int,
-                **rest: Any) -> Any:
+    def wrapper(
+        inventory_name: str | None, limit: str | None, extra_vars: tuple[str, ...], verbose: int, **rest: Any
+    ) -> Any:
         extra = ["--limit", limit] if limit else []
         for pair in extra_vars:
             extra += ["-e", pair]

@@ -13,7 +13,7 @@ from rich.table import Table
 from pgstead import inventory, secrets
 from pgstead.command import Steps, console
 from pgstead.errors import PgsteadError
-from pgstead.sandbox import nodes
+from pgstead.sandbox import engine, nodes
 from pgstead.sandbox.image import RELEASES
 
 
@@ -50,14 +50,24 @@ def sandbox() -> None:
 
 
 @sandbox.command()
-@click.option("-i", "--inventory", "inventory_name", default="sandbox", show_default=True,
-              help="Inventory whose hosts are made.")
-@click.option("--node", "extra", metavar="NAME=ADDRESS", multiple=True,
-              help="A node that is in no inventory yet, reached over SSH like a VM.")
-@click.option("--image", type=click.Choice(sorted(RELEASES)), default="debian-13", show_default=True,
-              help="Release of --node.")
-@click.option("--ssh-key", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="Public key that may log in to --node as root and as admin (who may sudo).")
+@click.option(
+    "-i", "--inventory", "inventory_name", default="sandbox", show_default=True, help="Inventory whose hosts are made."
+)
+@click.option(
+    "--node",
+    "extra",
+    metavar="NAME=ADDRESS",
+    multiple=True,
+    help="A node that is in no inventory yet, reached over SSH like a VM.",
+)
+@click.option(
+    "--image", type=click.Choice(sorted(RELEASES)), default="debian-13", show_default=True, help="Release of --node."
+)
+@click.option(
+    "--ssh-key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Public key that may log in to --node as root and as admin (who may sudo).",
+)
 def up(inventory_name: str, extra: tuple[str, ...], image: str, ssh_key: Path | None) -> None:
     """Make the nodes of an inventory, or a single one with --node; what runs already stays."""
     steps = Steps("sandbox-up")
@@ -106,17 +116,24 @@ def shell(node: str, command: tuple[str, ...]) -> None:
 
 
 @sandbox.command()
-@click.option("-i", "--inventory", "inventory_name", default="sandbox", show_default=True,
-              help="Inventory whose network is removed, with every node on it.")
-@click.option("--clean", is_flag=True,
-              help="Also what nodes share (images, package cache, the engine that pgstead started) "
-                   "once no other sandbox is left.")
+@click.option(
+    "-i",
+    "--inventory",
+    "inventory_name",
+    default="sandbox",
+    show_default=True,
+    help="Inventory whose network is removed, with every node on it.",
+)
+@click.option(
+    "--clean",
+    is_flag=True,
+    help="Also what nodes share (images, package cache, the engine that pgstead started) "
+    "once no other sandbox is left.",
+)
 def down(inventory_name: str, clean: bool) -> None:
     """Remove the nodes of an inventory, their network, and the secrets generated for them."""
     steps = Steps("sandbox-down")
     where = inventory.locate(inventory_name)
-    from pgstead.sandbox import engine
-
     if not engine.running():
         steps.say("no Docker Engine answers: there is nothing to remove in it")
     else:

@@ -19,10 +19,21 @@ from pgstead.errors import Exit
 @click.option("--database", metavar="NAME", help="Of this database alone.")
 @click.option("--role", metavar="NAME", help="Of this role alone.")
 @click.option("--show", is_flag=True, help="Print passwords; without it they are masked.")
-@click.option("--write", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
-              help="Write the lines into this .env file: other lines stay, the old file is kept beside it.")
-def url(where: Path, extra: list[str], vault_password_file: Path | None, database: str | None, role: str | None,
-        show: bool, write: Path | None) -> None:
+@click.option(
+    "--write",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the lines into this .env file: other lines stay, the old file is kept beside it.",
+)
+def url(
+    where: Path,
+    extra: list[str],
+    vault_password_file: Path | None,
+    database: str | None,
+    role: str | None,
+    show: bool,
+    write: Path | None,
+) -> None:
     """The .env lines your app pastes: DATABASE_URL and DIRECT_DATABASE_URL.
 
     DATABASE_URL goes through the pooler, for the app; DIRECT_DATABASE_URL to the server, for migrations.

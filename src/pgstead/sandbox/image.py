@@ -52,9 +52,7 @@ def ensure(name: str, steps: Steps) -> str:
         PgsteadError: unknown release, or neither Docker Hub nor mmdebstrap can make it.
     """
     if name not in RELEASES:
-        raise PgsteadError(
-            f"unknown node image {name!r}", f"choose one of {', '.join(RELEASES)} as sandbox_image"
-        )
+        raise PgsteadError(f"unknown node image {name!r}", f"choose one of {', '.join(RELEASES)} as sandbox_image")
     release = RELEASES[name]
     if succeeds("docker", "image", "inspect", release.tag):
         return release.tag
@@ -91,7 +89,12 @@ def _base(release: Release, steps: Steps) -> str:
         tar = paths.state("cache", f"base-{release.name}.tar")
         settings = [f"--aptopt={line}" for line in apt_settings()]
         steps.run(
-            "mmdebstrap", "--variant=minbase", *settings, release.suite, str(tar), *apt_lines(release),
+            "mmdebstrap",
+            "--variant=minbase",
+            *settings,
+            release.suite,
+            str(tar),
+            *apt_lines(release),
             hint=f"does this machine's APT mirror carry {release.suite}?",
         )
         steps.run("docker", "import", "--change", f"LABEL {LABEL}={release.name}", str(tar), base)
@@ -113,8 +116,14 @@ def _provision(base: str, release: Release, steps: Steps) -> None:
     try:
         steps.run("docker", "run", "--name", container, "-i", base, "sh", "-s", stdin=script)
         steps.run(
-            "docker", "commit", "--change", f"LABEL {LABEL}={release.name}",
-            "--change", 'CMD ["/sbin/init"]', container, release.tag,
+            "docker",
+            "commit",
+            "--change",
+            f"LABEL {LABEL}={release.name}",
+            "--change",
+            'CMD ["/sbin/init"]',
+            container,
+            release.tag,
         )
     finally:
         steps.run("docker", "rm", "-f", container)
@@ -149,9 +158,7 @@ def apt_settings() -> list[str]:
     if not shutil.which("apt-config"):
         return []
     dump = output_of("apt-config", "dump")
-    return re.findall(
-        r'^Acquire::(?:https?::Proxy\S*|Check-Valid-Until|Check-Date) ".+";$', dump, flags=re.MULTILINE
-    )
+    return re.findall(r'^Acquire::(?:https?::Proxy\S*|Check-Valid-Until|Check-Date) ".+";$', dump, flags=re.MULTILINE)
 
 
 def remove_all(steps: Steps) -> None:
@@ -159,5 +166,3 @@ def remove_all(steps: Steps) -> None:
     images = output_of("docker", "image", "ls", "-q", "--filter", f"label={LABEL}").split()
     if images:
         steps.run("docker", "image", "rm", "-f", *sorted(set(images)))
-
-

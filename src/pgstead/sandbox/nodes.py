@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,10 +24,23 @@ _BOOT_DEADLINE = 60  # seconds until systemd must have booted
 
 # What systemd needs to boot in a container that is not privileged; see docs/explanation/sandbox.md.
 _SYSTEMD = (
-    "--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN", "--security-opt", "seccomp=unconfined",
-    "--cgroupns=host", "--stop-signal", "SIGRTMIN+3",
-    "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp", "--shm-size=1g",  # noqa: S108
-)  # fmt: skip
+    "--cap-add",
+    "SYS_ADMIN",
+    "--cap-add",
+    "NET_ADMIN",
+    "--security-opt",
+    "seccomp=unconfined",
+    "--cgroupns=host",
+    "--stop-signal",
+    "SIGRTMIN+3",
+    "--tmpfs",
+    "/run",
+    "--tmpfs",
+    "/run/lock",
+    "--tmpfs",
+    "/tmp",  # noqa: S108 - the mount point inside the node
+    "--shm-size=1g",
+)
 
 
 @dataclass(frozen=True)
@@ -102,7 +116,14 @@ def _ensure_network(name: str, subnet: str, steps: Steps) -> None:
             )
         return
     steps.run(
-        "docker", "network", "create", "--subnet", subnet, "--label", f"{LABEL}={name}", name,
+        "docker",
+        "network",
+        "create",
+        "--subnet",
+        subnet,
+        "--label",
+        f"{LABEL}={name}",
+        name,
         hint=f"does another network or route of this machine use {subnet}? choose another sandbox_subnet",
     )
 
@@ -115,13 +136,30 @@ def _start(node: Node, steps: Steps) -> None:
     cgroup = unified if unified.is_dir() else Path("/sys/fs/cgroup")
     release = image.RELEASES[node.image]
     steps.run(
-        "docker", "run", "-d", "--name", node.name, "--hostname", node.name,
-        "--network", node.network, "--ip", node.address, "--label", f"{LABEL}={node.network}",
-        *_SYSTEMD, "-v", f"{cgroup}:/sys/fs/cgroup:rw",
-        "-v", f"{PACKAGE_CACHE}:/var/cache/pgstead",
-        "-v", f"{mirror_dir(node.image)}:/srv/pgstead-mirror:ro",
-        *node.options, release.tag, "/sbin/init",
-    )  # fmt: skip
+        "docker",
+        "run",
+        "-d",
+        "--name",
+        node.name,
+        "--hostname",
+        node.name,
+        "--network",
+        node.network,
+        "--ip",
+        node.address,
+        "--label",
+        f"{LABEL}={node.network}",
+        *_SYSTEMD,
+        "-v",
+        f"{cgroup}:/sys/fs/cgroup:rw",
+        "-v",
+        f"{PACKAGE_CACHE}:/var/cache/pgstead",
+        "-v",
+        f"{mirror_dir(node.image)}:/srv/pgstead-mirror:ro",
+        *node.options,
+        release.tag,
+        "/sbin/init",
+    )
     if node.ssh_key:
         script = (
             "useradd -m -s /bin/bash admin && echo 'admin ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/admin &&"
@@ -149,8 +187,6 @@ def _wait_booted(node: Node) -> None:
 
 def boot_state(name: str) -> str:
     """What `systemctl is-system-running` says inside the node."""
-    import subprocess  # the one place where a non-zero exit is an answer
-
     done = subprocess.run(
         ["docker", "exec", name, "systemctl", "is-system-running"], capture_output=True, text=True, check=False
     )
@@ -171,9 +207,14 @@ def networks() -> list[str]:
 def on_network(network: str) -> list[dict[str, str]]:
     """The nodes of a network: name, state, image."""
     listed = output_of(
-        "docker", "ps", "-a", "--filter", f"label={LABEL}={network}",
-        "--format", "{{.Names}}\t{{.State}}\t{{.Image}}",
-    )  # fmt: skip
+        "docker",
+        "ps",
+        "-a",
+        "--filter",
+        f"label={LABEL}={network}",
+        "--format",
+        "{{.Names}}\t{{.State}}\t{{.Image}}",
+    )
     return [dict(zip(("name", "state", "image"), line.split("\t"), strict=True)) for line in listed.splitlines()]
 
 

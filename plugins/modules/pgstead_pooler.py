@@ -95,6 +95,9 @@ def main() -> None:
                 result["restarted"] = True
             else:
                 pooler.reload()
+                if not_forgotten(changes, pooler.config()):
+                    pooler.restart()
+                    result["restarted"] = True
         if left := differing(settings, pooler.config()):
             raise RejectedError(f"it does not take over: {', '.join(left)}")
         if stale and not result["restarted"]:
@@ -134,6 +137,23 @@ def settings_state(port: int) -> str:
             return str(pg.rows(connection, query)[0]["state"])
     except (pg.Error, AttributeError, KeyError):  # not installed yet: check mode on a fresh host
         return ""
+
+
+def not_forgotten(changes: list[Change], config: dict[str, dict[str, Any]]) -> list[str]:
+    """Settings that left the file but kept their value: a reload does not reset them (seen with 1.18)."""
+    return [
+        name
+        for change in changes
+        if change.path.name == "pgbouncer.ini"
+        for name in ini_names(change.before) - ini_names(change.after)
+        if name in config and config[name]["value"] != config[name].get("default", config[name]["value"])
+    ]
+
+
+def ini_names(content: bytes | None) -> set[str]:
+    """Names set in the section [pgbouncer]."""
+    section = (content or b"").decode().partition("\n[pgbouncer]")[2].partition("\n[")[0]
+    return {line.partition("=")[0].strip() for line in section.splitlines() if "=" in line and line[0] not in ";#"}
 
 
 def users_removed(changes: list[Change]) -> bool:

@@ -18,7 +18,7 @@ SELECT DISTINCT f.name, coalesce(s.sourcefile, s.source) AS by
 FROM pg_catalog.pg_file_settings AS f
 JOIN pg_catalog.pg_settings AS s ON s.name = f.name
 WHERE f.sourcefile LIKE '%%/conf.d/%%'
-  AND (s.source NOT IN ('configuration file', 'session') OR s.sourcefile NOT LIKE '%%/conf.d/%%')
+  AND (s.source NOT IN ('configuration file', 'session', 'client') OR s.sourcefile NOT LIKE '%%/conf.d/%%')
 ORDER BY 1;
 
 -- name: role

@@ -18,6 +18,19 @@ from pgstead.inventory import ansible, environment, vault_password_file
 PASSWORD_BYTES = 24  # 192 bits: 32 characters that need no quoting anywhere
 
 
+class _Literal(str):
+    """A value that Ansible must not read as a template, whatever characters it has."""
+
+    __slots__ = ()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes _Literal with Ansible's tag for that."""
+
+
+_Dumper.add_representer(_Literal, lambda dumper, value: dumper.represent_scalar("!unsafe", value, style='"'))
+
+
 def vault_file(inventory: Path) -> Path:
     """The vault file of an inventory."""
     return inventory / "group_vars" / "all" / "vault.yml"
@@ -26,13 +39,10 @@ def vault_file(inventory: Path) -> Path:
 def names(platform: dict[str, Any]) -> list[str]:
     """The secrets that a platform.yml needs: a password per login role, the pooler's statistics
     role, and the key that SCRAM salts are derived from."""
-    wanted = [
-        role["name"]
-        for database in platform.get("databases", [])
-        for role in database.get("roles", [])
-        if role.get("login", True)
-    ]
-    wanted += [role["name"] for role in platform.get("cluster_roles", []) if role.get("login", True)]
+    databases = platform.get("databases") or []
+    roles = [role for database in databases for role in database.get("roles") or []]
+    roles += platform.get("cluster_roles") or []
+    wanted = [role.get("secret") or role["name"] for role in roles if role.get("login", True)]
     return [*dict.fromkeys(wanted), "pgbouncer_stats", "scram_salt_key"]
 
 
@@ -48,7 +58,9 @@ def ensure(inventory: Path, steps: Steps) -> None:
         return
     platform = yaml.safe_load((inventory / "group_vars" / "all" / "platform.yml").read_text()) or {}
     with steps.step(f"Generating secrets into {target.relative_to(paths.home())} (encrypted)"):
-        write(inventory, generate(names(platform)))
+        fixed = inventory / "sandbox_secrets.yml"  # for tests of passwords that are hard to quote
+        chosen = yaml.safe_load(fixed.read_text()) if fixed.exists() else {}
+        write(inventory, generate(names(platform)) | chosen)
 
 
 def write(inventory: Path, values: dict[str, str]) -> None:
@@ -62,7 +74,7 @@ def write(inventory: Path, values: dict[str, str]) -> None:
         with os.fdopen(descriptor, "w") as file:
             file.write(random.token_urlsafe(PASSWORD_BYTES) + "\n")
     text = "# Secrets of this inventory, by the names that platform.yml uses. Edit with ansible-vault edit.\n"
-    text += yaml.safe_dump({"secrets": values}, sort_keys=True, allow_unicode=True)
+    text += yaml.dump({"secrets": {k: _Literal(v) for k, v in values.items()}}, Dumper=_Dumper, allow_unicode=True)
     done = subprocess.run(
         [
             ansible("ansible-vault"),

@@ -69,6 +69,9 @@ class Declared:
         return next(role for role in self.model["roles"] if role["kind"] == kind)
 
 
+yaml.SafeLoader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))  # type: ignore[no-untyped-call,arg-type]
+
+
 def load() -> Declared:
     platform = yaml.safe_load((INVENTORY / "group_vars/all/platform.yml").read_text())
     group = yaml.safe_load((INVENTORY / "hosts.yml").read_text())["postgresql"]
@@ -144,7 +147,7 @@ def superuser(node: Any) -> Callable[[str, str], str]:
             statement,
         )
         assert done.rc == 0, done.stderr
-        return str(done.stdout).strip()
+        return str(done.stdout).removesuffix("\n")
 
     return run
 

@@ -278,11 +278,12 @@ def _settings(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[Ste
     wanted: dict[tuple[str, str, str], str] = {}
     for role in desired["roles"]:
         for name, value in role["settings"].items():
-            wanted[role["name"], role["database"], name] = value
+            wanted[role["name"], role["database"], name.lower()] = value
     for database in desired["databases"]:
         for name, value in database["settings"].items():
-            wanted["", database["name"], name] = value
-    has = {(row["role"], row["database"], row["name"]): row["value"] for row in observed["settings"]}
+            wanted["", database["name"], name.lower()] = value
+    # The server stores names in its own spelling: TimeZone, DateStyle.
+    has = {(row["role"], row["database"], row["name"].lower()): row["value"] for row in observed["settings"]}
 
     def target(role: str, database: str) -> tuple[str, str]:
         where = f" IN DATABASE {ident(database)}" if role and database else ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import stringprep
+import unicodedata
 from typing import Any
 
 
@@ -17,23 +19,44 @@ def salt_of(role: str, key: str) -> bytes:
     return hmac.new(key.encode(), f"pgstead:{role}".encode(), hashlib.sha256).digest()[:16]
 
 
-def verifier(password: str, salt: bytes, iterations: int) -> str:
-    """The verifier as PostgreSQL stores it (RFC 5803; PostgreSQL manual 53.8).
+def prepared(password: str) -> bytes:
+    """A password as client and server agree to spell it: SASLprep (RFC 4013), as PostgreSQL applies it.
 
-    Raises:
-        ValueError: the password has characters that SASLprep forbids, or the library scramp is missing.
+    Where SASLprep forbids it (characters newer than Unicode 3.2, like emoji), PostgreSQL and libpq use the
+    bytes as they are (src/common/saslprep.c and its callers); so does this.
     """
-    try:
-        from scramp import ScramException, ScramMechanism  # noqa: PLC0415 - only the control node has it
-    except ImportError as problem:
-        raise ValueError("the Python package scramp is missing beside Ansible: pip install scramp") from problem
-    try:
-        made = ScramMechanism("SCRAM-SHA-256").make_auth_info(password, iterations, salt)
-    except ScramException as problem:
-        raise ValueError("it has characters that SASLprep forbids (control or unassigned ones)") from problem
-    _salt, stored_key, server_key, count = made
-    encoded = [base64.b64encode(part).decode() for part in (salt, stored_key, server_key)]
-    return f"SCRAM-SHA-256${count}:{encoded[0]}${encoded[1]}:{encoded[2]}"
+    if password.isascii():
+        return password.encode()
+    mapped = "".join(" " if stringprep.in_table_c12(c) else c for c in password if not stringprep.in_table_b1(c))
+    normal = unicodedata.normalize("NFKC", mapped)
+    forbidden = (
+        stringprep.in_table_a1,
+        stringprep.in_table_c12,
+        stringprep.in_table_c21_c22,
+        stringprep.in_table_c3,
+        stringprep.in_table_c4,
+        stringprep.in_table_c5,
+        stringprep.in_table_c6,
+        stringprep.in_table_c7,
+        stringprep.in_table_c8,
+        stringprep.in_table_c9,
+    )
+    right_to_left = [stringprep.in_table_d1(c) for c in normal]
+    mixed = any(right_to_left) and (
+        any(stringprep.in_table_d2(c) for c in normal) or not (right_to_left[0] and right_to_left[-1])
+    )
+    if not normal or mixed or any(table(c) for c in normal for table in forbidden):
+        return password.encode()
+    return normal.encode()
+
+
+def verifier(password: str, salt: bytes, iterations: int) -> str:
+    """The verifier as PostgreSQL stores it (RFC 5802, section 3; RFC 5803; PostgreSQL manual 53.8)."""
+    salted = hashlib.pbkdf2_hmac("sha256", prepared(password), salt, iterations)
+    client_key = hmac.new(salted, b"Client Key", hashlib.sha256).digest()
+    server_key = hmac.new(salted, b"Server Key", hashlib.sha256).digest()
+    encoded = [base64.b64encode(part).decode() for part in (salt, hashlib.sha256(client_key).digest(), server_key)]
+    return f"SCRAM-SHA-256${iterations}:{encoded[0]}${encoded[1]}:{encoded[2]}"
 
 
 def of_role(passwords: dict[str, Any], role: str, secret: str, iterations: int) -> str:
@@ -46,12 +69,9 @@ def of_role(passwords: dict[str, Any], role: str, secret: str, iterations: int) 
         iterations: as in the verifier.
 
     Raises:
-        ValueError: naming the secret that is missing or unusable.
+        ValueError: naming the secret that is missing.
     """
     for name in (secret, "scram_salt_key"):
         if not passwords.get(name):
             raise ValueError(f"secrets.{name} is missing from vault.yml")
-    try:
-        return verifier(str(passwords[secret]), salt_of(role, str(passwords["scram_salt_key"])), iterations)
-    except ValueError as problem:
-        raise ValueError(f"secrets.{secret}: {problem}") from problem
+    return verifier(str(passwords[secret]), salt_of(role, str(passwords["scram_salt_key"])), iterations)

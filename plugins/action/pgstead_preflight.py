@@ -105,6 +105,7 @@ class ActionModule(ActionBase):
         arguments = {
             "node_address": values["node_address"],
             "data_directory": f"/var/lib/postgresql/{version}/{values['postgresql_instance']}",
+            "minor": values["postgresql_minor"],
             "packages": [
                 f"postgresql-{version}",
                 f"postgresql-client-{version}",

@@ -47,7 +47,7 @@ from ansible.module_utils.pgstead_platform.files import (
     planned,
     undo_all,
 )
-from ansible.module_utils.pgstead_platform.pooler import Pooler, RejectedError, differing, userlist_names
+from ansible.module_utils.pgstead_platform.pooler import Pooler, RejectedError, differing, userlist
 
 
 def main() -> None:
@@ -90,7 +90,7 @@ def main() -> None:
         elif changes:
             before = pooler.config()
             fixed = [name for name in differing(settings, before) if before.get(name, {}).get("changeable") == "no"]
-            if fixed or users_removed(changes):
+            if fixed or must_forget(changes, pooler, settings):
                 pooler.restart()
                 result["restarted"] = True
             else:
@@ -156,13 +156,22 @@ def ini_names(content: bytes | None) -> set[str]:
     return {line.partition("=")[0].strip() for line in section.splitlines() if "=" in line and line[0] not in ";#"}
 
 
-def users_removed(changes: list[Change]) -> bool:
-    """Whether a user left the auth file: a reload keeps them logged in and able to log in (seen with 1.26.1)."""
-    return any(
-        userlist_names((change.before or b"").decode()) - userlist_names((change.after or b"").decode())
-        for change in changes
-        if change.path.name == "userlist.txt"
-    )
+def must_forget(changes: list[Change], pooler: Pooler, settings: dict[str, Any]) -> bool:
+    """Whether the auth file changed in a way that only a restart applies (each seen with 1.26.1).
+
+    A user that left the file can still log in after a reload. A user whose verifier changed, or that came into the
+    file while the pooler knew it from a lookup, is logged in to the server with the keys of the old verifier, and
+    refused. The statistics role never is logged in to the server.
+    """
+    for change in changes:
+        if change.path.name != "userlist.txt":
+            continue
+        before, after = (userlist((content or b"").decode()) for content in (change.before, change.after))
+        stats = set(str(settings.get("stats_users", "")).replace(" ", "").split(","))
+        known = {row["name"] for row in pooler.ask("SHOW USERS")}
+        changed = {name for name in after if before.get(name) != after[name] and name in before.keys() | known}
+        return bool(before.keys() - after.keys() or changed - stats)
+    return False
 
 
 def put_back(pooler: Pooler, changes: list[Change], was_running: bool) -> None:

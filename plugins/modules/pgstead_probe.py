@@ -12,6 +12,7 @@ description:
 options:
   node_address: {description: The declared address of the node., type: str, required: true}
   data_directory: {description: Where the instance's data will be., type: path, required: true}
+  minor: {description: "The pinned minor version, empty where none is.", type: str, default: ""}
   packages: {description: Packages whose installed version is wanted., type: list, elements: str, required: true}
   source:
     description: "The declared package source: kind, uri, suite (empty is <codename>-pgdg), components."
@@ -60,6 +61,7 @@ def main() -> None:
         argument_spec={
             "node_address": {"type": "str", "required": True},
             "data_directory": {"type": "path", "required": True},
+            "minor": {"type": "str", "default": ""},
             "packages": {"type": "list", "elements": "str", "required": True},
             "source": {"type": "dict", "required": True},
         },
@@ -67,7 +69,9 @@ def main() -> None:
     )
     facts = node.facts()
     installed = node.packages(module.params["packages"])
-    complete = set(module.params["packages"]) <= installed.keys()
+    minor = module.params["minor"]
+    as_pinned = not minor or any(version.startswith(f"{minor}-") for version in installed.values())
+    complete = as_pinned and set(module.params["packages"]) <= installed.keys()
     directory = module.params["data_directory"]
     module.exit_json(
         changed=False,

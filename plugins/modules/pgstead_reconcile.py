@@ -50,6 +50,7 @@ EMPTY_CLUSTER: dict[str, Any] = {
     "databases": [],
     "database_grants": [],
     "valid_until": [],
+    "dependencies": [],
 }
 EMPTY_DATABASE: dict[str, Any] = {
     "schemas": [{"name": "public", "owner": "pg_database_owner"}],
@@ -132,7 +133,7 @@ def main() -> None:
         steps = run_fresh(module) if fresh else run(module)
     except (pg.Error, StepError) as problem:
         module.fail_json(msg=str(problem).strip())
-    changes = [step for step in steps if step.sql and (parameters["prune"] or not step.prune)]
+    changes = wanted(module, steps)
     drift = [step for step in steps if step not in changes]
     module.exit_json(
         changed=bool(changes),
@@ -198,13 +199,19 @@ def run(module: AnsibleModule) -> list[Step]:
             connection.commit()
         connection.close()
         steps += planned
-    return steps
+    stale = reconcile.stale_roles(desired, observed)
+    if not module.check_mode:
+        for step in wanted(module, stale):
+            connection = pg.connect(step.database or "postgres", port)
+            execute(connection, [step])
+            connection.commit()
+            connection.close()
+    return steps + stale
 
 
 def wanted(module: AnsibleModule, steps: list[Step]) -> list[Step]:
-    """The steps that are to run; roles are dropped last, when nothing refers to them any more."""
-    chosen = [step for step in steps if step.sql and (module.params["prune"] or not step.prune)]
-    return sorted(chosen, key=lambda step: step.sql.startswith("DROP ROLE"))
+    """The steps that are to run: all that change something, those that remove something only when asked."""
+    return [step for step in steps if step.sql and (module.params["prune"] or not step.prune)]
 
 
 if __name__ == "__main__":

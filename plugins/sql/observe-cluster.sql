@@ -62,6 +62,19 @@ CROSS JOIN LATERAL aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) AS 
 WHERE NOT d.datistemplate AND a.grantee <> d.datdba
 ORDER BY 1, 2, 3;
 
+-- name: dependencies
+-- What holds a role back from being dropped, database by database: objects it owns, rights it was given.
+SELECT pg_get_userbyid(s.refobjid) AS role,
+       coalesce(d.datname, '') AS database,
+       count(*) FILTER (WHERE s.deptype = 'o') AS owned,
+       count(*) FILTER (WHERE s.deptype = 'r') AS policies,
+       count(*) FILTER (WHERE s.deptype NOT IN ('o', 'r')) AS rights
+FROM pg_catalog.pg_shdepend AS s
+LEFT JOIN pg_catalog.pg_database AS d ON d.oid = s.dbid
+WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid <> 10
+GROUP BY 1, 2
+ORDER BY 1, 2;
+
 -- name: valid_until
 -- Declared expiry times as the server writes them.
 SELECT t.text AS declared, CASE WHEN isfinite(t.text::timestamptz) THEN t.text::timestamptz::text ELSE '' END AS meant

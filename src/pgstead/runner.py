@@ -96,6 +96,8 @@ def run(
             cmdline=shlex.join(arguments),
             envvars={
                 "ANSIBLE_CONFIG": str(paths.home() / "ansible.cfg"),
+                # ansible-runner switches the check of SSH host keys off where nobody says otherwise.
+                "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
                 "PATH": f"{Path(inventory.ansible('ansible-playbook')).parent}:{os.environ['PATH']}",
             },
             event_handler=on_event,

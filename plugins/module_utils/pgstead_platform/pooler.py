@@ -103,9 +103,10 @@ class Pooler:
         return "\n".join(dict.fromkeys(lines))
 
 
-def userlist_names(text: str) -> set[str]:
-    """Users of an auth file."""
-    return {match[1].replace('""', '"') for match in re.finditer(r'^"((?:[^"]|"")*)"\s', text, re.M)}
+def userlist(text: str) -> dict[str, str]:
+    """Users of an auth file with their verifiers."""
+    entries = re.finditer(r'^"((?:[^"]|"")*)"\s+"((?:[^"]|"")*)"', text, re.M)
+    return {match[1].replace('""', '"'): match[2] for match in entries}
 
 
 def differing(settings: dict[str, Any], config: dict[str, dict[str, Any]]) -> list[str]:

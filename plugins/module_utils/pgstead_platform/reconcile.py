@@ -143,10 +143,40 @@ def _roles(desired: dict[str, Any], observed: dict[str, Any], decisions: dict[st
         elif verifier and stored != verifier and decisions.get(role["name"]) != "keep":
             before = "another password" if stored else "no password"
             yield Step(title, before, "the declared password", f"ALTER ROLE {ident(role['name'])}{password}")
+
+
+def stale_roles(desired: dict[str, Any], observed: dict[str, Any]) -> list[Step]:
+    """Steps that drop undeclared roles, run after all others, each in the database it names.
+
+    A role that owns anything is only reported: what it owns is data, and somebody must say who gets it.
+    DROP OWNED takes rights away from a role that owns nothing, and drops nothing else.
+    """
     declared = {role["name"] for role in desired["roles"]}
-    for name, found in present.items():
-        if name not in declared and not found["is_bootstrap"] and not found["comment"].startswith(MANAGED_COMMENT):
-            yield Step(f"role {name}", "exists, undeclared", "", f"DROP ROLE {ident(name)}", prune=True)
+    holds: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in observed["dependencies"]:
+        holds[row["role"]].append(row)
+    steps: list[Step] = []
+    for found in observed["roles"]:
+        name = found["name"]
+        if name in declared or found["is_bootstrap"] or found["comment"].startswith(MANAGED_COMMENT):
+            continue
+        title, rows = f"role {name}", holds[name]
+        if kept := sorted(row["database"] or "the cluster" for row in rows if row["owned"] or row["policies"]):
+            before = f"exists, undeclared; owns objects or is named in policies in {', '.join(kept)}"
+            steps.append(Step(title, before, "", "", prune=True))
+            continue
+        steps += [
+            Step(
+                f"rights of {name}", f"in {row['database']}", "", f"DROP OWNED BY {ident(name)}", row["database"], True
+            )
+            for row in rows
+            if row["rights"] and row["database"]
+        ]
+        # Rights on shared objects (databases) go with DROP OWNED in any database.
+        if any(row["rights"] and not row["database"] for row in rows):
+            steps.append(Step(f"rights of {name}", "on databases", "", f"DROP OWNED BY {ident(name)}", prune=True))
+        steps.append(Step(title, "exists, undeclared", "", f"DROP ROLE {ident(name)}", prune=True))
+    return steps
 
 
 def _membership_text(item: dict[str, Any], version: int) -> str:

@@ -21,9 +21,12 @@ USERLIST = ("-e", "pgbouncer_auth=userlist")
 @pytest.fixture(scope="module", autouse=True)
 def userlist(node: Any) -> Iterator[None]:
     assert node.package("pgbouncer").version >= "1.26.1", "the sandbox's mirror carries a current PgBouncer"
+    # The pooler knows the role from lookups when it finds it in the file.
+    assert ask(APP["name"], "pooled", APP["database"], "SELECT 1") == [(1,)]
     deploy(*USERLIST)
     yield
     deploy()
+    assert ask(APP["name"], "pooled", APP["database"], "SELECT 1") == [(1,)]
 
 
 def entries(node: Any) -> dict[str, str]:
@@ -68,6 +71,14 @@ def test_a_removed_role_is_really_gone(node: Any, declared: Declared) -> None:
         connect(gone, "pooled", APP["database"])
     deploy(*USERLIST)
     assert ask(gone, "pooled", APP["database"], "SELECT 1") == [(1,)]
+
+
+def test_changed_verifiers_reach_both_sides() -> None:
+    """PgBouncer would go on logging in to the server with the keys of the old verifier."""
+    deploy(*USERLIST, "-e", "postgresql_scram_iterations=5000", "-e", "pgbouncer_scram_iterations=5000")
+    assert ask(APP["name"], "pooled", APP["database"], "SELECT 1") == [(1,)]
+    deploy(*USERLIST)
+    assert ask(APP["name"], "pooled", APP["database"], "SELECT 1") == [(1,)]
 
 
 def test_a_verifier_set_by_hand_is_replaced_because_both_copies_must_be_one(superuser: Any, node: Any) -> None:

@@ -14,7 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from conftest import DECLARED, Declared, ask, connect, deploy, playbook, verify_lines
 
-APP = DECLARED.role("app")
+APP, READONLY = DECLARED.role("app"), DECLARED.role("readonly")
 DATABASE = APP["database"]
 OWNER = next(db["owner"] for db in DECLARED.model["databases"] if db["name"] == DATABASE)
 
@@ -41,23 +41,27 @@ def test_verify_is_green_and_covers_every_login() -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "line"),
+    "damage",
     [
-        (f'ALTER ROLE "{APP["name"]}" CREATEROLE', "has no right beyond its kind"),
-        (f'ALTER ROLE "{APP["name"]}" CONNECTION LIMIT 1', "has databases, roles and rights as declared"),
-        (f'GRANT TEMPORARY ON DATABASE "{DATABASE}" TO PUBLIC', "cannot create, escalate or run programs"),
-        (f'ALTER DATABASE "{DATABASE}" OWNER TO postgres', "has databases, roles and rights as declared"),
-        (
-            f'REVOKE CONNECT ON DATABASE "{DATABASE}" FROM "{APP["name"]}"',
-            "has databases, roles and rights as declared",
-        ),
-        (f"ALTER ROLE \"{APP['name']}\" PASSWORD 'somebody changed this'", "by the pooled URL"),
+        {
+            f'ALTER ROLE "{APP["name"]}" CREATEROLE': "has no right beyond its kind",
+            f'GRANT TEMPORARY ON DATABASE "{DATABASE}" TO PUBLIC': "cannot create, escalate or run programs",
+            f'ALTER DATABASE "{DATABASE}" OWNER TO postgres': "has databases, roles and rights as declared",
+            f'ALTER ROLE "{READONLY["name"]}" CONNECTION LIMIT 0': "logs in to",
+        },
+        {
+            f"ALTER ROLE \"{APP['name']}\" PASSWORD 'somebody changed this'": "by the pooled URL",
+            f'REVOKE CONNECT ON DATABASE "{DATABASE}" FROM "{APP["name"]}"': "has databases, roles and rights",
+        },
     ],
+    ids=["rights", "login"],
 )
-def test_drift_of_declared_things_is_seen_and_repaired(superuser: Any, damage: str, line: str) -> None:
-    superuser(damage)
+def test_drift_of_declared_things_is_seen_and_repaired(superuser: Any, damage: dict[str, str]) -> None:
+    for statement in damage:
+        superuser(statement)
     red = [item["title"] for item in verify_lines() if not item["ok"]]
-    assert any(line in title for title in red), red
+    for line in damage.values():
+        assert any(line in title for title in red), red
     assert playbook("site")["changed"] >= 1
     assert [item for item in verify_lines() if not item["ok"]] == []
     unchanged()

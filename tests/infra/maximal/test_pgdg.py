@@ -25,7 +25,8 @@ def test_nothing_else_is_taken_from_it(node: Any) -> None:
         for p in less pgbouncer; do
           printf 'Package: %s\\nVersion: 9999\\nArchitecture: amd64\\nFilename: none\\nSize: 1\\nSHA256: 0\\n\\n' $p
         done > main/binary-amd64/Packages
-        printf 'Codename: bookworm-pgdg\\nSuite: bookworm-pgdg\\nComponents: main\\nArchitectures: amd64\\nSHA256:\\n' > Release
+        printf 'Codename: bookworm-pgdg\\nSuite: bookworm-pgdg\\nComponents: main\\nArchitectures: amd64\\n' > Release
+        echo 'SHA256:' >> Release
         echo " $(sha256sum main/binary-amd64/Packages | cut -d' ' -f1) $(stat -c %s main/binary-amd64/Packages)" \
              main/binary-amd64/Packages >> Release
         echo 'deb [trusted=yes] file:/root/decoy bookworm-pgdg main' > /etc/apt/sources.list.d/decoy.list
@@ -54,7 +55,7 @@ def test_a_key_with_another_fingerprint_is_refused_before_anything_changes(node:
 def test_another_minor_version_waits_for_permission_to_restart(node: Any) -> None:
     """Asking for a minor version that the source lacks is refused; nothing is down- or upgraded on the way."""
     done = deploy("-e", "postgresql_minor=16.13", "--restart", check=False)
-    assert done.returncode != 0
-    assert "16.13" in done.stderr
+    assert done.returncode == 3
+    assert "16.14; write one of these" in " ".join(done.stderr.split())
     assert node.package("postgresql-16").version.startswith("16.14-")
     assert playbook("site")["changed"] == 0

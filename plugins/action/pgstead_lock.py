@@ -14,9 +14,10 @@ from ansible.plugins.action import ActionBase
 
 
 def _started(pid: int) -> str:
-    """Start time of a process as ps prints it, "" where there is none: process ids are used again."""
-    done = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return done.stdout.strip()
+    """Start time of a process as ps prints it, "" where it has ended: process ids are used again."""
+    done = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    state, _, started = done.stdout.strip().partition(" ")
+    return "" if state.startswith("Z") else started.strip()
 
 
 class ActionModule(ActionBase):

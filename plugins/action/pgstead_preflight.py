@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from pathlib import Path
@@ -47,9 +48,11 @@ class ActionModule(ActionBase):
         }
         wrong = schema.check(values, own)
         problems += wrong
-        if not wrong:
-            problems += checks.declaration(values)
-            problems += self._host(values, task_vars, bool(problems))
+        # What is wrong by itself is left out of what is checked against other things; the rest is still checked.
+        spoilt = {re.split(r"[.\[]", problem.path)[0] for problem in wrong if "." not in problem.path}
+        sound = checks.sound(values, wrong, self._templated(defaults, defaults | task_vars))
+        further = [*checks.declaration(sound), *self._host(sound, task_vars, bool(problems))]
+        problems += [problem for problem in further if problem.path not in spoilt]
         result["problems"] = [{"path": p.path, "found": p.found, "expected": p.expected} for p in problems]
         if problems:
             result["failed"] = True
@@ -86,6 +89,15 @@ class ActionModule(ActionBase):
                 if option.get("required") or name in task_vars:
                     problems.append(Problem(name, "an expression that fails", str(problem).splitlines()[0]))
         return values, problems
+
+    def _templated(self, wanted: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """Values with their expressions evaluated; those that fail are left out."""
+        templar = self._templar.copy_with_new_env(available_variables=variables)
+        found = {}
+        for name, value in wanted.items():
+            with contextlib.suppress(AnsibleError):
+                found[name] = templar.template(value)
+        return found
 
     def _unknown(self, options: dict[str, Any], roles: Path, task_vars: dict[str, Any]) -> list[Problem]:
         """Misspelt variables."""

@@ -70,15 +70,21 @@ _KNOWN: tuple[tuple[str, str, str, Exit], ...] = (
         Exit.UNREACHABLE,
     ),
     (
-        r"no vault secrets|Attempting to decrypt but no vault",
+        r"Decryption failed|was unable to decrypt|HMAC verification failed",
+        "the vault password is wrong",
+        "name the right file: --vault-password-file FILE",
+        Exit.REFUSED,
+    ),
+    (
+        r"Attempting to decrypt but no vault|no vault secrets",
         "the inventory is encrypted and no vault password is known",
         "name the file that holds it: --vault-password-file FILE",
         Exit.REFUSED,
     ),
     (
-        r"Decryption failed|was unable to decrypt|HMAC verification failed",
-        "the vault password is wrong",
-        "name the right file: --vault-password-file FILE",
+        r"\.ya?ml, line \d+: |YAML parsing failed",
+        "a file of the inventory is not YAML",
+        "mend that line, or the one above it: indentation, a missing colon, an odd quote",
         Exit.REFUSED,
     ),
     (
@@ -119,9 +125,10 @@ def explain(host: str, role: str, task: str, result: dict[str, Any]) -> Failure:
     message = _text(result)
     if result.get("locked"):
         return Failure(host, title, message, "", Exit.LOCKED)
+    everything = f"{message}\n{result.get('stdout') or ''}"  # apt says there why dpkg failed
     for pattern, meaning, hint, code in _KNOWN:
-        if found := re.search(pattern, message):
-            detail = next((line for line in message.splitlines() if found[0] in line), "").strip()
+        if found := re.search(pattern, everything):
+            detail = next((line for line in everything.splitlines() if found[0] in line), "").strip()
             return Failure(host, title, f"{meaning}: {_plain(detail)}", hint, code)
     hint = "the full log has every detail; after repair run this again: it continues where it stopped"
     return Failure(host, title, _plain(message), hint)

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from pgstead import paths
 from pgstead.errors import PgsteadError, RefusedError
 
@@ -35,6 +37,21 @@ def own() -> list[Path]:
     """The inventories that can be deployed: those under inventories/ that have their secrets."""
     found = (paths.home() / "inventories").glob("*/group_vars/all/vault.yml")
     return sorted(path.parents[2].resolve() for path in found)
+
+
+def unreadable(where: Path) -> list[str]:
+    """Files of an inventory that are no YAML, with line and reason: Ansible's message does not say which."""
+    found = []
+    for path in sorted([*where.rglob("*.yml"), *where.rglob("*.yaml")] if where.is_dir() else []):
+        try:
+            for _ in yaml.parse(path.read_text()):  # type: ignore[no-untyped-call]
+                pass
+        except yaml.MarkedYAMLError as problem:
+            line = problem.problem_mark.line + 1 if problem.problem_mark else "?"
+            found.append(f"{path}, line {line}: {problem.problem}")
+        except (yaml.YAMLError, UnicodeDecodeError) as problem:
+            found.append(f"{path}: {problem}")
+    return found
 
 
 def vault_password_file(inventory: Path) -> Path:
@@ -72,6 +89,7 @@ def hosts(inventory: Path) -> dict[str, dict[str, Any]]:
     env = environment(own_password=password.exists())
     done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
     if done.returncode:
-        raise PgsteadError(f"Ansible cannot read the inventory {inventory}: {done.stderr.strip()}")
+        reasons = "\n".join([*unreadable(inventory), done.stderr.strip()])
+        raise PgsteadError(f"Ansible cannot read the inventory {inventory}: {reasons}")
     variables: dict[str, dict[str, Any]] = json.loads(done.stdout)["_meta"]["hostvars"]
     return variables

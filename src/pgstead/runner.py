@@ -112,7 +112,8 @@ def run(
     outcome.exit_code = _exit_code(done.status, outcome)
     if outcome.exit_code is not Exit.OK and not outcome.failures and not outcome.results:
         outcome.log.write_text(output)
-        outcome.failures.append(explain("", "", "", {"msg": _message(output)}))
+        unreadable = inventory.unreadable(where)
+        outcome.failures.append(explain("", "", "", {"msg": "\n".join([*unreadable, _message(output)])}))
         outcome.exit_code = outcome.failures[0].exit_code
     outcome.log.chmod(0o600) if outcome.log.exists() else None
     return outcome

@@ -83,13 +83,39 @@ def _distance(left: str, right: str) -> int:
     return row[-1]
 
 
+def sound(values: dict[str, Any], wrong: list[Problem], defaults: dict[str, Any]) -> dict[str, Any]:
+    """The part of a declaration that is valid by itself, so that the rest can still be checked.
+
+    Args:
+        values: every variable.
+        wrong: what `schema.check` found.
+        defaults: what stands in for a variable that is wrong or has no value; of the lists of databases and cluster
+            roles only the wrong entries are left out.
+    """
+    kept = defaults | values
+    for problem in wrong:
+        if problem.found == "an unknown key":
+            continue
+        entry = re.match(r"(databases|cluster_roles)\[(\d+)\]", problem.path)
+        if entry:
+            number = int(entry[2])
+            kept[entry[1]] = [item for item in kept[entry[1]] if item is not values[entry[1]][number]]
+        else:
+            name = re.split(r"[.\[]", problem.path)[0]
+            kept.pop(name, None)
+            if name in defaults:
+                kept[name] = defaults[name]
+    return kept
+
+
 def declaration(values: dict[str, Any]) -> Iterator[Problem]:
-    """Contradictions inside the declaration; it must already be valid by `schema.check`."""
+    """Contradictions inside the declaration, of which every part must be valid by `schema.check`."""
     databases = values.get("databases") or []
     cluster_roles = values.get("cluster_roles") or []
     yield from _duplicates(databases, cluster_roles)
     expanded = model.expand(databases, cluster_roles)
-    yield from _secrets(expanded, values.get("secrets") or {})
+    if "secrets" in values:
+        yield from _secrets(expanded, values["secrets"])
     yield from _kinds(databases)
     yield from _connections(expanded, values)
     source = values.get("postgresql_source", "pgdg")
@@ -160,7 +186,8 @@ def _secrets(expanded: dict[str, Any], secrets: dict[str, Any]) -> Iterator[Prob
         if value is None or value == "":
             yield Problem(path, "nothing", f"it is {purpose}; {fix}")
         elif not isinstance(value, str):
-            yield Problem(path, f"a {type(value).__name__}", f"write a text, in quotes; {fix}")
+            kind = "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else "no text"
+            yield Problem(path, kind, f"write a text, in quotes; {fix}")
         elif value.lower().strip() in PLACEHOLDERS:
             yield Problem(path, "a placeholder", f"choose a real secret, for example: openssl rand -base64 24; {fix}")
         elif len(value) < SECRET_LENGTH:

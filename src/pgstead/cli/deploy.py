@@ -39,6 +39,6 @@ def deploy(
     extra += ["-e", "postgresql_restart=true"] if restart else []
     outcome = runner.run("deploy", where, extra, vault_password_file=vault_password_file)
     changed = sum(outcome.changed.values())
-    verb = "would change" if check else "changed"
-    playbook.tell(outcome, f"[bold green]done:[/bold green] {where.name} is as declared; {verb}={changed}")
+    state = "nothing was changed; would change" if check else f"{where.name} is as declared; changed"
+    playbook.tell(outcome, f"[bold green]done:[/bold green] {state}={changed}")
     sys.exit(outcome.exit_code)

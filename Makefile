@@ -38,5 +38,5 @@ bench: .venv/.complete ## Speed, as ratios against peers and baselines
 docs: .venv/.complete ## Regenerate what is generated: role READMEs, docs/reference
 	@.venv/bin/python tools/generate.py
 
-clean: down ## down, and the virtual environment, caches and logs
-	@rm -rf .venv .pgstead
+clean: down ## down, and the virtual environment, caches and logs; vault passwords stay
+	@rm -rf .venv .pgstead/cache .pgstead/logs .pgstead/junit

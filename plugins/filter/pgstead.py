@@ -132,6 +132,16 @@ def pgstead_env(
     return lines
 
 
+def pgstead_env_file(lines: list[dict[str, str]], existing: str) -> str:
+    """A .env file with these lines: each in the place of the one that had its name, new ones at the end."""
+    missing = {line["name"]: f'{line["name"]}="{line["url"]}"' for line in lines}
+    kept = []
+    for old in existing.splitlines():
+        name = old.removeprefix("export ").partition("=")[0].strip()
+        kept.append(missing.pop(name, old))
+    return "".join(f"{line}\n" for line in [*kept, *missing.values()])
+
+
 def _shell_name(name: str) -> str:
     return name.upper().replace("-", "_")
 
@@ -150,5 +160,6 @@ class FilterModule:
             pgstead_scram,
             pgstead_url,
             pgstead_env,
+            pgstead_env_file,
         )
         return {function.__name__: function for function in functions}

@@ -31,6 +31,11 @@ options:
     description: Contents of the files marked C(secret), by path.
     type: dict
     default: {}
+  trial:
+    description: Command that must succeed once the files are written; where it fails they are put back as they were.
+    type: list
+    elements: str
+    default: []
 author: The pgstead authors
 attributes:
   check_mode: {support: full}
@@ -46,17 +51,27 @@ changed_files:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pgstead_platform.files import ARGUMENT_SPEC, SECRETS_SPEC, apply_all, planned
+from ansible.module_utils.pgstead_platform.files import ARGUMENT_SPEC, SECRETS_SPEC, apply_all, planned, undo_all
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"files": ARGUMENT_SPEC, "secret_contents": SECRETS_SPEC}, supports_check_mode=True
+        argument_spec={
+            "files": ARGUMENT_SPEC,
+            "secret_contents": SECRETS_SPEC,
+            "trial": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
     )
     try:
         changes = planned(module.params, is_fresh=module.check_mode)
-        if not module.check_mode:
+        if changes and not module.check_mode:
             apply_all(changes)
+            if module.params["trial"]:
+                rc, out, err = module.run_command(module.params["trial"], environ_update={"LC_ALL": "C.UTF-8"})
+                if rc:
+                    undo_all(changes)
+                    module.fail_json(msg=f"{err.strip() or out.strip()}\nThe files are as they were before.")
     except (ValueError, OSError) as problem:
         module.fail_json(msg=str(problem))
     module.exit_json(

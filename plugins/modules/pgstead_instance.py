@@ -10,7 +10,8 @@ description:
   - Creates the instance where it is missing, writes its configuration files, lets PostgreSQL itself judge them,
     and reloads or, where allowed, restarts it.
   - Files that PostgreSQL rejects never stay; the last good ones come back and the module fails with the server's
-    own message.
+    own message. Before changed files count, a scratch instance has been started with them, so that a library or
+    certificate that is missing shows now and not at the next restart.
 options:
   version: {description: Major version., type: int, required: true}
   name: {description: "Name of the instance, as in C(/etc/postgresql/16/main).", type: str, default: main}
@@ -39,13 +40,18 @@ pending_restart:
   returned: always
 """
 
+import os
+import shutil
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pgstead_platform import pg
+from ansible.module_utils.pgstead_platform import node, pg
 from ansible.module_utils.pgstead_platform.files import (
     ARGUMENT_SPEC,
     SECRETS_SPEC,
@@ -55,7 +61,8 @@ from ansible.module_utils.pgstead_platform.files import (
     undo_all,
 )
 
-START_DEADLINE = 120  # seconds until a started server must accept connections
+START_DEADLINE = 120  # seconds until a started server must say something
+RECOVERY_DEADLINE = 3600  # seconds for crash recovery, in which it says that it is starting up
 # pg_file_settings says "could not be applied" of every setting that needs a restart, and of every invalid one;
 # but invalid ones never get that far, because `postgres -C` has read the files before. A setting that was taken
 # out of the files and needs a restart is a row with nothing but its own error text.
@@ -90,10 +97,14 @@ class Instance:
         self.log = Path(f"/var/log/postgresql/postgresql-{self.version}-{self.name}.log")
         # Stands from before initdb until the instance is complete: a data directory beside it is our
         # own unfinished work and holds nothing; without it a data directory is never touched.
+        self.binaries = Path(f"/usr/lib/postgresql/{self.version}/bin")
         self.creating = Path(f"/var/lib/postgresql/.pgstead-creating-{self.version}-{self.name}")
 
     def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(argv, capture_output=True, text=True, check=False)
+        return subprocess.run(argv, capture_output=True, text=True, check=False, env=os.environ | {"LC_ALL": "C.UTF-8"})
+
+    def as_owner(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        return self.run("runuser", "-u", pg.OS_USER, "--", *argv)
 
     @property
     def exists(self) -> bool:
@@ -101,13 +112,12 @@ class Instance:
 
     def create(self) -> None:
         """pg_createcluster with data checksums and UTF-8; a creation that was interrupted starts over."""
-        if self.creating.exists():
-            self.run("pg_dropcluster", "--stop", str(self.version), self.name)
-            self.run("rm", "-rf", str(self.data), str(self.config))
+        if self.creating.exists() and not (self.data / "postmaster.opts").exists():
+            self._drop_unfinished()
         elif self.data.exists() and any(self.data.iterdir()):
             self.module.fail_json(
-                msg=f"{self.data} holds data, but {self.config} is missing: pgstead does not touch it. "
-                "Move it away, or restore the instance's configuration."
+                msg=f"{self.data} holds data that pgstead did not put there: it is not touched. Move it away; or, if "
+                f"it is to be used, see that {self.config} is its configuration and that {self.creating} is gone."
             )
         self.creating.touch()
         done = self.run(
@@ -124,12 +134,20 @@ class Instance:
             "--data-checksums",
         )
         if done.returncode:
+            self._drop_unfinished()
             self.module.fail_json(msg=f"pg_createcluster failed: {done.stderr.strip() or done.stdout.strip()}")
+        self.creating.unlink()
+
+    def _drop_unfinished(self) -> None:
+        """Removes an instance that was never started."""
+        self.run("pg_dropcluster", str(self.version), self.name)
+        for directory in (self.data, self.config):
+            shutil.rmtree(directory, ignore_errors=True)
         self.creating.unlink()
 
     @property
     def running(self) -> bool:
-        return self.run("systemctl", "is-active", "--quiet", self.unit).returncode == 0
+        return self.run("systemctl", "is-active", self.unit).stdout.strip() in ("active", "activating", "reloading")
 
     def judge(self) -> None:
         """Lets PostgreSQL read the files as they now are.
@@ -137,20 +155,12 @@ class Instance:
         Raises:
             RejectedError: it would not start with them, or would ignore a line of them.
         """
-        binary = f"/usr/lib/postgresql/{self.version}/bin/postgres"
-        done = self.run(
-            "runuser",
-            "-u",
-            pg.OS_USER,
-            "--",
-            binary,
-            "-C",
-            "data_directory",
-            "-c",
-            f"config_file={self.config}/postgresql.conf",
-        )
+        done = self.as_owner(str(self.binaries / "postgres"), "-C", "shared_buffers", "-c", self._config_file)
         if done.returncode:
             raise RejectedError(done.stderr.strip())
+        megabytes = int(done.stdout.strip()) * 8192 // 1024**2
+        if megabytes > node.memory_mb():
+            raise RejectedError(f"shared_buffers is {megabytes} MB, the node has {node.memory_mb()} MB of memory")
         if not self.running:
             return
         with pg.connect("postgres", self.port_in_use()) as connection:
@@ -159,12 +169,65 @@ class Instance:
                 for row in pg.rows(connection, FILE_ERRORS)
                 if not row["waits"]
             ]
-            problems += [
-                f"{self.config}/pg_hba.conf:{row['line_number']}: {row['error']}"
-                for row in pg.rows(connection, "SELECT * FROM pg_hba_file_rules WHERE error IS NOT NULL")
-            ]
         if problems:
             raise RejectedError("\n".join(problems))
+        self.judge_hba()
+        self._try_out()
+
+    def judge_hba(self) -> None:
+        """Lets the running server read pg_hba.conf as it now is.
+
+        Raises:
+            RejectedError: it would ignore the file for a line of it.
+        """
+        with pg.connect("postgres", self.port_in_use()) as connection:
+            rows = pg.rows(connection, "SELECT * FROM pg_catalog.pg_hba_file_rules WHERE error IS NOT NULL")
+        if rows:
+            lines = (f"{self.config}/pg_hba.conf:{row['line_number']}: {row['error']}" for row in rows)
+            raise RejectedError("\n".join(lines))
+
+    @property
+    def _config_file(self) -> str:
+        return f"config_file={self.config}/postgresql.conf"
+
+    def _try_out(self) -> None:
+        """Starts a scratch instance with the files: libraries and certificates are loaded by nothing less."""
+        with self._scratch() as folder:
+            made = self.as_owner(f"{self.binaries}/initdb", "-D", f"{folder}/data", "--no-sync", "--no-instructions")
+            if made.returncode:
+                raise RejectedError(f"a scratch instance to try the files with could not be made: {made.stderr}")
+            # Nobody can reach it, it archives nothing, and asks for little memory beside the running server.
+            apart = {
+                "data_directory": f"{folder}/data",
+                "external_pid_file": f"{folder}/pid",
+                "listen_addresses": "",
+                "unix_socket_directories": folder,
+                "logging_collector": "off",
+                "log_destination": "stderr",
+                "archive_mode": "off",
+                "shared_buffers": "1MB",
+                "huge_pages": "off",
+            }
+            options = " ".join(f"-c {name}={value}" for name, value in apart.items())
+            options = f"-c {self._config_file} {options}"
+            control = (f"{self.binaries}/pg_ctl", "-D", f"{folder}/data", "-s")
+            log = Path(folder) / "log"
+            started = self.as_owner(
+                *control, "-l", str(log), "-o", f"-c {self._config_file} {options}", "-t", "60", "start"
+            )
+            logged = log.read_text(errors="replace") if log.exists() else ""
+            if started.returncode:
+                raise RejectedError(telling(logged) or started.stderr.strip())
+            self.as_owner(*control, "-m", "immediate", "stop")
+
+    @contextmanager
+    def _scratch(self) -> Iterator[str]:
+        with pg.acting_as(pg.OS_USER):
+            folder = tempfile.mkdtemp(prefix=".pgstead-try-", dir=self.data.parent)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
 
     def port_in_use(self) -> int:
         """Port of the running server: a changed one is pending until it restarts."""
@@ -181,6 +244,12 @@ class Instance:
             in_files = {row["name"] for row in pg.rows(connection, FILE_ERRORS) if row["waits"]}
             found = pg.rows(connection, "SELECT name FROM pg_catalog.pg_settings WHERE pending_restart")
         return sorted(in_files | {row["name"] for row in found})
+
+    def unread(self, files: list[str]) -> list[str]:
+        """Those files that changed after the server read its configuration: a run was broken off in between."""
+        with pg.connect("postgres", self.port_in_use()) as connection:
+            read = pg.rows(connection, "SELECT extract(epoch FROM pg_catalog.pg_conf_load_time()) AS at")[0]["at"]
+        return [path for path in files if Path(path).exists() and Path(path).stat().st_mtime > float(read)]
 
     def reload(self) -> None:
         """Reloads, and returns when the server has read the files."""
@@ -201,13 +270,15 @@ class Instance:
         """
         offset = self.log.stat().st_size if self.log.exists() else 0
         done = self.run("systemctl", "restart", self.unit)
-        deadline = time.monotonic() + START_DEADLINE
+        began = time.monotonic()
         while done.returncode == 0:
             try:
                 pg.connect("postgres", self.port).close()
                 return
             except pg.Error as problem:
-                if time.monotonic() > deadline or not self.running:
+                waited = time.monotonic() - began
+                patience = RECOVERY_DEADLINE if "starting up" in str(problem) else START_DEADLINE
+                if waited > patience or not self.running:
                     done.stderr = str(problem)
                     break
             time.sleep(0.1)
@@ -215,9 +286,15 @@ class Instance:
         if self.log.exists():
             with self.log.open("rb") as file:
                 file.seek(offset)
-                lines = file.read().decode(errors="replace").splitlines()
-            logged = "\n".join(line for line in lines if any(w in line for w in ("FATAL", "LOG:", "HINT", "CONTEXT")))
-        raise RejectedError(logged.strip() or done.stderr.strip())
+                logged = file.read().decode(errors="replace")
+        raise RejectedError(telling(logged) or done.stderr.strip())
+
+
+def telling(log: str) -> str:
+    """The lines of a server's log that say why it did not start; all of them where none stands out."""
+    lines = log.strip().splitlines()
+    marked = [line for line in lines if any(word in line for word in ("FATAL", "ERROR", "HINT", "CONTEXT"))]
+    return "\n".join(marked or lines)
 
 
 def main() -> None:
@@ -242,29 +319,36 @@ def main() -> None:
     except ValueError as problem:
         module.fail_json(msg=str(problem))
     running = not created and instance.running
-    result: dict[str, Any] = {
-        "changed": created or bool(changes) or not running,
-        "created": created,
-        "restarted": False,
-        "changed_files": [str(change.path) for change in changes],
-        "pending_restart": [],
-        "diff": [change.diff for change in changes],
-    }
-    if created:
-        result["diff"].insert(0, {"before": "", "after": f"instance {instance.version}/{instance.name}\n"})
-    if module.check_mode:
-        if running:
-            result["pending_restart"] = instance.pending()
-        module.exit_json(**result)
+    if running and instance.port_in_use() != instance.port and not module.params["restart"]:
+        module.fail_json(
+            msg=f"the server runs on port {instance.port_in_use()}, declared is {instance.port}: moving it needs a "
+            "restart. Nothing was changed. Write the old port back, or set postgresql_restart: true."
+        )
     try:
+        unread = instance.unread([item["dest"] for item in module.params["files"]]) if running else []
+        result: dict[str, Any] = {
+            "changed": created or bool(changes or unread) or not running,
+            "created": created,
+            "restarted": False,
+            "changed_files": [str(change.path) for change in changes],
+            "pending_restart": [],
+            "diff": [change.diff for change in changes],
+        }
+        if created:
+            result["diff"].insert(0, {"before": "", "after": f"instance {instance.version}/{instance.name}\n"})
+        if unread:
+            result["diff"].append({"before": "", "after": f"read by the server: {', '.join(unread)}\n"})
+        if module.check_mode:
+            result["pending_restart"] = instance.pending() if running else []
+            module.exit_json(**result)
         apply_all(changes)
-        if changes or not running:
+        if changes or unread or not running:
             instance.judge()
         if not running:
             instance.start()
-            instance.judge()
             result["restarted"] = True
-        elif changes:
+            instance.judge_hba()
+        elif changes or unread:
             instance.reload()
         pending = instance.pending()
         if pending and module.params["restart"]:
@@ -272,27 +356,33 @@ def main() -> None:
             result["restarted"] = result["changed"] = True
             pending = instance.pending()
         result["pending_restart"] = pending
-    except RejectedError as problem:
-        put_back(instance, changes, running)
-        module.fail_json(
-            msg=f"PostgreSQL rejects its configuration; the last good files are back. It says:\n{problem}",
-            rejected=[str(change.path) for change in changes],
-        )
+    except (RejectedError, pg.Error) as problem:
+        module.fail_json(msg=put_back(instance, changes, running, str(problem).strip()))
     except (OSError, ValueError) as problem:
         module.fail_json(msg=str(problem))
     module.exit_json(**result)
 
 
-def put_back(instance: Instance, changes: list[Change], was_running: bool) -> None:
-    """Restores the files; a server that ran before runs again, with what it ran with."""
+def put_back(instance: Instance, changes: list[Change], was_running: bool, reason: str) -> str:
+    """Restores the files; a server that ran before runs again, with what it ran with.
+
+    Returns:
+        What to tell: the reason first, whatever happened afterwards.
+    """
+    if not changes:
+        return f"PostgreSQL does not accept its configuration. It says:\n{reason}"
     undo_all(changes)
-    if was_running:
-        if instance.running:
+    told = f"PostgreSQL rejects its configuration; the last good files are back. It says:\n{reason}"
+    try:
+        if not was_running:
+            instance.run("systemctl", "stop", instance.unit)
+        elif instance.running:
             instance.reload()
         else:
             instance.start()
-    else:
-        instance.run("systemctl", "stop", instance.unit)
+    except (RejectedError, pg.Error) as problem:
+        told += f"\nThe server does not take the old files back either:\n{problem}"
+    return told
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ seen: {description: What was found., type: dict, returned: always}
 """
 
 import gzip
+import re
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def offered(module: AnsibleModule, facts: dict[str, Any]) -> dict[str, Any]:
     suite = declared["suite"] or f"{facts['release']['codename']}-pgdg"
     found = source.offered(declared["uri"], suite, declared["components"], facts["architecture"])
     for name, versions in known.items():
-        if name == "pgbouncer":  # may come from the distribution as well
+        if not re.fullmatch(r"postgresql-\d+", name):  # the pooler and extensions may come from elsewhere as well
             found["packages"].setdefault(name, []).extend(versions)
     return found
 

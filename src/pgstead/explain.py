@@ -31,7 +31,9 @@ class Failure:
 
 
 # (pattern in Ansible's message, what it means, what to do); the first that fits.
-_KNOWN: tuple[tuple[str, str, str, Exit], ...] = (
+_Known = tuple[tuple[str, str, str, Exit], ...]
+# On the way to a node; what a task says of its own connections is not meant.
+_ON_THE_WAY: _Known = (
     (
         r"Permission denied \((publickey|password)",
         "the node refused your SSH login",
@@ -62,7 +64,14 @@ _KNOWN: tuple[tuple[str, str, str, Exit], ...] = (
         "is it up, is SSH running, does a firewall stand between? try: ssh USER@ADDRESS",
         Exit.UNREACHABLE,
     ),
-    (r"No such container|is not running", "the sandbox node does not run", "pgstead sandbox up", Exit.UNREACHABLE),
+)
+_ANYWHERE: _Known = (
+    (
+        r"No such container|ontainer \S+ is not running",
+        "the sandbox node does not run",
+        "pgstead sandbox up",
+        Exit.UNREACHABLE,
+    ),
     (
         r"Missing sudo password|a password is required",
         "the node's user needs a password for sudo",
@@ -126,7 +135,8 @@ def explain(host: str, role: str, task: str, result: dict[str, Any]) -> Failure:
     if result.get("locked"):
         return Failure(host, title, message, "", Exit.LOCKED)
     everything = f"{message}\n{result.get('stdout') or ''}"  # apt says there why dpkg failed
-    for pattern, meaning, hint, code in _KNOWN:
+    known = _ON_THE_WAY + _ANYWHERE if result.get("unreachable") or not host else _ANYWHERE
+    for pattern, meaning, hint, code in known:
         if found := re.search(pattern, everything):
             detail = next((line for line in everything.splitlines() if found[0] in line), "").strip()
             return Failure(host, title, f"{meaning}: {_plain(detail)}", hint, code)

@@ -44,7 +44,7 @@ def unreadable(where: Path) -> list[str]:
     found = []
     for path in sorted([*where.rglob("*.yml"), *where.rglob("*.yaml")] if where.is_dir() else []):
         try:
-            for _ in yaml.parse(path.read_text()):  # type: ignore[no-untyped-call]
+            for _ in yaml.parse(path.read_text()):
                 pass
         except yaml.MarkedYAMLError as problem:
             line = problem.problem_mark.line + 1 if problem.problem_mark else "?"
@@ -88,7 +88,7 @@ def hosts(inventory: Path) -> dict[str, dict[str, Any]]:
         argv += ["--vault-password-file", str(password)]
     env = environment(own_password=password.exists())
     done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
-    if done.returncode:
+    if done.returncode or "Unable to parse" in done.stderr:  # of which Ansible only warns
         reasons = "\n".join([*unreadable(inventory), done.stderr.strip()])
         raise PgsteadError(f"Ansible cannot read the inventory {inventory}: {reasons}")
     variables: dict[str, dict[str, Any]] = json.loads(done.stdout)["_meta"]["hostvars"]

@@ -22,7 +22,7 @@ def home() -> Path:
     candidates += [cwd, *cwd.parents, Path(__file__).resolve().parents[2]]
     for candidate in candidates:
         if (candidate / "playbooks" / "site.yml").is_file() and (candidate / "roles").is_dir():
-            return candidate
+            return candidate.resolve()
     raise PgsteadError(
         "no pgstead checkout here: playbooks/site.yml was not found",
         "change into your checkout, or set PGSTEAD_HOME to it",

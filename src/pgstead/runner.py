@@ -36,6 +36,7 @@ class Outcome:
     Args:
         exit_code: of the verb.
         results: results of tasks that carry `checklist`, by host.
+        hosts: those in which a task ran, or tried to.
         changed: changed tasks by host.
         failures: what went wrong, in plain words.
         log: the full output.
@@ -43,6 +44,7 @@ class Outcome:
 
     exit_code: Exit = Exit.OK
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    hosts: set[str] = field(default_factory=set)
     changed: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -110,6 +112,10 @@ def run(
     if interrupted:
         raise KeyboardInterrupt
     outcome.exit_code = _exit_code(done.status, outcome)
+    if outcome.exit_code is Exit.OK and not outcome.hosts:
+        wrong = "\n".join(inventory.unreadable(where)) or f"no host of {where.name} is in the group postgresql"
+        outcome.failures.append(explain("", "", "", {"msg": wrong}))
+        outcome.exit_code = Exit.REFUSED
     if outcome.exit_code is not Exit.OK and not outcome.failures and not outcome.results:
         outcome.log.write_text(output)
         unreadable = inventory.unreadable(where)
@@ -142,6 +148,8 @@ def _interruptible() -> Iterator[list[bool]]:
 
 def _collect(kind: str, data: dict[str, Any], outcome: Outcome) -> None:
     host, result = data.get("host", ""), data.get("res") or {}
+    if host:
+        outcome.hosts.add(host)
     if kind in ("runner_on_ok", "runner_on_failed", "runner_on_unreachable"):
         for warning in result.get("warnings") or []:
             if warning not in outcome.warnings and "not declared" in warning:

@@ -111,11 +111,10 @@ def connect(role: str, endpoint: str, database: str, password: str | None = None
     secret = next((r["secret"] for r in DECLARED.model["roles"] if r["name"] == role), role)
     connection = psycopg2.connect(
         host=DECLARED.address,
-        port=DECLARED.ports[endpoint],
         dbname=database,
         user=role,
         password=DECLARED.secrets[secret] if password is None else password,
-        **{"sslmode": "require", "connect_timeout": 10} | options,
+        **{"port": DECLARED.ports[endpoint], "sslmode": "require", "connect_timeout": 10} | options,
     )
     connection.autocommit = True
     return connection

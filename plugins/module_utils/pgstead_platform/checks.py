@@ -90,7 +90,7 @@ def sound(values: dict[str, Any], wrong: list[Problem], defaults: dict[str, Any]
         values: every variable.
         wrong: what `schema.check` found.
         defaults: what stands in for a variable that is wrong or has no value; of the lists of databases and cluster
-            roles only the wrong entries are left out.
+            roles only the wrong entries are, by some that declare nothing (positions are part of messages).
     """
     kept = defaults | values
     for problem in wrong:
@@ -99,7 +99,8 @@ def sound(values: dict[str, Any], wrong: list[Problem], defaults: dict[str, Any]
         entry = re.match(r"(databases|cluster_roles)\[(\d+)\]", problem.path)
         if entry:
             number = int(entry[2])
-            kept[entry[1]] = [item for item in kept[entry[1]] if item is not values[entry[1]][number]]
+            inert = {"name": f"(wrong: {number})"} | ({"login": False} if entry[1] == "cluster_roles" else {})
+            kept[entry[1]] = [inert if i == number else item for i, item in enumerate(kept[entry[1]])]
         else:
             name = re.split(r"[.\[]", problem.path)[0]
             kept.pop(name, None)
@@ -237,7 +238,18 @@ def _resources(values: dict[str, Any], seen: dict[str, Any]) -> Iterator[Problem
     memory, least = seen["memory_mb"], values["preflight_min_memory_mb"]
     if memory < least:
         yield Problem("memory", f"{memory} MB", f"the node needs {least} MB (preflight_min_memory_mb)")
-    planned = values["postgresql_memory_mb"]
+    planned = int(values["postgresql_memory_mb"])
+    user = str((values.get("postgresql_settings") or {}).get("max_connections", ""))
+    expanded = model.expand(values.get("databases") or [], values.get("cluster_roles") or [])
+    asked = int(user) if user.isdigit() else int(values["postgresql_max_connections"])
+    connections = tuning.max_connections(asked, model.backend_demand(expanded))
+    plan = tuning.Node(planned or memory, 1, "ssd", 0, connections, values["postgresql_version"])
+    if tuning.worst_case_mb(plan) > (planned or memory):
+        yield Problem(
+            "max_connections",
+            f"{connections} with {planned or memory} MB of memory",
+            "that is too little for each of them; write fewer connections, smaller pools, or give the node more memory",
+        )
     if planned > memory:
         yield Problem("postgresql_memory_mb", str(planned), f"the node has {memory} MB; write at most that, or 0")
     if not seen["instances"] and seen["free_mb"] < values["preflight_min_disk_mb"]:
@@ -332,6 +344,13 @@ def _packages(values: dict[str, Any], seen: dict[str, Any]) -> Iterator[Problem]
             f"postgresql_source: {values['postgresql_source']} has "
             f"{', '.join(majors) or 'no PostgreSQL'}; write one of these, or choose another source",
         )
+    else:
+        for i, name in enumerate(values["postgresql_extension_packages"]):
+            if name not in source["packages"] and name not in seen["packages"]:
+                like = nearest(name, [known for known in source["packages"] if known.startswith(f"{server}-")])
+                hint = f"did you mean {like}?" if like else "take it out, or choose another source"
+                problem = f"postgresql_source: {values['postgresql_source']} does not have it; {hint}"
+                yield Problem(f"postgresql_extension_packages[{i}]", repr(name), problem)
     minor = values["postgresql_minor"]
     if minor and offered and not any(found.startswith(f"{minor}-") for found in [*offered, installed or ""]):
         has = ", ".join(sorted({found.partition("-")[0] for found in offered}))

@@ -186,6 +186,13 @@ def openpgp_fingerprint(key: bytes) -> str:
     Raises:
         ValueError: this is no version 4 public key.
     """
+    try:
+        return _fingerprint(key)
+    except IndexError as problem:
+        raise ValueError("an OpenPGP key that is cut short") from problem
+
+
+def _fingerprint(key: bytes) -> str:
     data = key
     if b"-----BEGIN PGP" in key:
         lines = key.decode("ascii", "replace").splitlines()

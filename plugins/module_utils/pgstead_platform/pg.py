@@ -39,12 +39,18 @@ def acting_as(user: str) -> Iterator[None]:
         os.setegid(0)
 
 
+def _require() -> None:
+    if psycopg2 is None:
+        raise Error("python3-psycopg2 is not installed on the node")
+
+
 def login(**parameters: Any) -> Any:
     """A psycopg2 connection in autocommit mode, by the parameters of psycopg2.connect.
 
     Raises:
         psycopg2.Error: refused, or not reachable.
     """
+    _require()
     connection = psycopg2.connect(connect_timeout=5, **parameters)
     connection.autocommit = True
     return connection
@@ -58,6 +64,7 @@ def connect(database: str, port: int, socket: str = "/var/run/postgresql", timeo
     Raises:
         psycopg2.Error: the server does not answer, or has no such database.
     """
+    _require()
     with acting_as(OS_USER):
         connection = psycopg2.connect(
             dbname=database,
@@ -67,7 +74,8 @@ def connect(database: str, port: int, socket: str = "/var/run/postgresql", timeo
             connect_timeout=timeout,
             application_name="pgstead",
             options="-c log_min_error_statement=panic -c log_statement=none"
-            " -c log_min_duration_statement=-1 -c client_min_messages=warning",
+            " -c log_min_duration_statement=-1 -c client_min_messages=warning"
+            " -c lc_messages=C",  # messages are compared
         )
     connection.set_client_encoding("UTF8")
     return connection

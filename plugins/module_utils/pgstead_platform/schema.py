@@ -101,7 +101,9 @@ def _value(path: str, value: Any, option: dict[str, Any]) -> Iterator[Problem]:
     kind = option.get("type", "str")
     fits, expected = _TYPES[kind]
     if not fits(value):
-        yield Problem(path, shown(value), expected)
+        yield Problem(
+            path, "(a secret is not shown)" if option.get("no_log") and value is not None else shown(value), expected
+        )
         return
     rule = _rule(path)
     if rule and (expected := rule(value)):
@@ -218,6 +220,9 @@ RULES: dict[str, Rule] = {
     r"(client_networks|postgresql_networks|pgbouncer_networks)\[\d+\]": _network,
     r"(postgresql|pgbouncer)_(server_)?port": _PORT,
     r"postgresql_minor": _minor,
+    r"postgresql_instance": lambda v: (
+        "" if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", v) else "write letters, digits, underscore, dot and hyphen"
+    ),
     r"postgresql_memory_mb": lambda v: "" if int(v) == 0 or int(v) >= 256 else "write 0, or at least 256",
     r"postgresql_cores": _between(0, 1024),
     r"postgresql_max_connections": lambda v: "" if int(v) == 0 or int(v) >= 10 else "write 0, or at least 10",

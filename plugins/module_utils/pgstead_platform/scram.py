@@ -27,8 +27,9 @@ def prepared(password: str) -> bytes:
     """
     if password.isascii():
         return password.encode()
-    mapped = "".join(" " if stringprep.in_table_c12(c) else c for c in password if not stringprep.in_table_b1(c))
-    normal = unicodedata.normalize("NFKC", mapped)
+    # In PostgreSQL's order: the zero width space is in both tables; what is checked is not yet normalized.
+    spaced = (" " if stringprep.in_table_c12(c) else c for c in password)
+    mapped = "".join(c for c in spaced if not stringprep.in_table_b1(c))
     forbidden = (
         stringprep.in_table_a1,
         stringprep.in_table_c12,
@@ -41,13 +42,13 @@ def prepared(password: str) -> bytes:
         stringprep.in_table_c8,
         stringprep.in_table_c9,
     )
-    right_to_left = [stringprep.in_table_d1(c) for c in normal]
+    right_to_left = [stringprep.in_table_d1(c) for c in mapped]
     mixed = any(right_to_left) and (
-        any(stringprep.in_table_d2(c) for c in normal) or not (right_to_left[0] and right_to_left[-1])
+        any(stringprep.in_table_d2(c) for c in mapped) or not (right_to_left[0] and right_to_left[-1])
     )
-    if not normal or mixed or any(table(c) for c in normal for table in forbidden):
+    if not mapped or mixed or any(table(c) for c in mapped for table in forbidden):
         return password.encode()
-    return normal.encode()
+    return unicodedata.normalize("NFKC", mapped).encode()
 
 
 def verifier(password: str, salt: bytes, iterations: int) -> str:

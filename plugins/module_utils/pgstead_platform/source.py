@@ -9,14 +9,15 @@ import re
 import subprocess
 import urllib.error
 import urllib.request
+import zlib
 from typing import Any
 
 TIMEOUT = 15  # seconds for each request
-_WANTED = re.compile(r"postgresql-\d+|pgbouncer")
+_WANTED = re.compile(r"postgresql-\d+(-.+)?|pgbouncer")
 
 
 def offered(uri: str, suite: str, components: list[str], architecture: str) -> dict[str, Any]:
-    """The versions of PostgreSQL and PgBouncer in a repository.
+    """The versions of PostgreSQL, its extensions and PgBouncer in a repository.
 
     Returns:
         {"packages": {name: [version, ...]}, "error": ""}; with an error where it cannot be read.
@@ -31,7 +32,7 @@ def offered(uri: str, suite: str, components: list[str], architecture: str) -> d
                 with opener.open(address, timeout=TIMEOUT) as answer:
                     _collect(unpack(answer.read()).decode(), found)
                 break
-            except (urllib.error.URLError, OSError, ValueError) as problem:
+            except (urllib.error.URLError, OSError, ValueError, EOFError, lzma.LZMAError, zlib.error) as problem:
                 missing = getattr(problem, "code", 0) == 404 or "No such file" in str(problem)
                 if missing and ending:
                     continue

@@ -79,7 +79,7 @@ def work_mem_kb(node: Node) -> int:
         - AUTOVACUUM_WORKERS * autovacuum_work_mem_mb(node)
         - system
     )
-    return max(1024, min(left * 1024 // (2 * node.connections), 256 * 1024))
+    return max(64, min(left * 1024 // (2 * node.connections), 256 * 1024))
 
 
 def _wal_mb(node: Node) -> int:
@@ -121,7 +121,7 @@ FORMULAS: tuple[Formula, ...] = (
     Formula(
         "work_mem",
         "(memory - shared_buffers - maintenance_work_mem - 3 x autovacuum_work_mem - memory / 10) "
-        "/ (2 x max_connections), 1 MB to 256 MB",
+        "/ (2 x max_connections), 64 kB to 256 MB",
         f"{_MANUAL} 20.4.1: a hash may use hash_mem_multiplier (2) times work_mem; one per connection always fits",
         lambda n: f"{work_mem_kb(n)}kB",
     ),

@@ -59,7 +59,9 @@ def main() -> None:
         problem.show()
         sys.exit(Exit.USAGE)
     except (KeyboardInterrupt, click.Abort):
-        err.print("interrupted: nothing keeps running; the next run continues where this one stopped")
+        err.print(
+            "interrupted: what a node was just doing it may still finish; the next run continues where this one stopped"
+        )
         sys.exit(Exit.INTERRUPTED)
     except Exception:
         log = log_path("crash")

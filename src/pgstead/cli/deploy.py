@@ -35,8 +35,8 @@ def deploy(
     extra += ["--check"] if check else []
     extra += ["--diff"] if diff or check else []
     extra += ["--tags", tags] if tags else []
-    extra += ["-e", "postgresql_prune=true"] if prune else []
-    extra += ["-e", "postgresql_restart=true"] if restart else []
+    extra += ["-e", '{"postgresql_prune": true}'] if prune else []
+    extra += ["-e", '{"postgresql_restart": true}'] if restart else []
     outcome = runner.run("deploy", where, extra, vault_password_file=vault_password_file)
     changed = sum(outcome.changed.values())
     state = "nothing was changed; would change" if check else f"{where.name} is as declared; changed"

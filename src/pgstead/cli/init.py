@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 import shutil
 import sys
@@ -16,7 +17,7 @@ from pgstead.command import console
 from pgstead.errors import RefusedError
 
 # What inventories/single says where an inventory of one's own says something else.
-EXAMPLE = {"host": "db1.example.com", "user": "admin", "network": "10.20.0.0/24", "database": "myapp"}
+EXAMPLE = {"user": "admin", "network": "10.20.0.0/24", "database": "myapp"}
 
 
 def _network(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -79,15 +80,19 @@ def init(
         answer = click.prompt("Network your clients are in (CIDR, empty for none)", default="", show_default=False)
         networks = _network(None, None, (answer,)) if answer else ()  # type: ignore[arg-type]
     example = paths.home() / "inventories" / "single"
-    host_lines = _filled((example / "hosts.yml").read_text(), host=host, user=user)
+    host_lines = (example / "hosts.yml").read_text()
     for variable, value in (
+        ("ansible_host", host),
+        ("ansible_user", user),
         ("ansible_ssh_private_key_file", ssh_key),
         ("node_address", node_address),
         ("client_host", client_host),
     ):
         if value:
-            host_lines = re.sub(rf"# {variable}: \S+", f"{variable}: {value}", host_lines)
-    platform = _filled((example / "group_vars/all/platform.yml").read_text(), database=database)
+            line = f"{variable}: {json.dumps(value) if re.search(r'[^A-Za-z0-9_./~@-]', value) else value}"
+            host_lines = re.sub(rf"(# )?\b{variable}: \S+", lambda _, line=line: line, host_lines)  # type: ignore[misc]
+    platform = (example / "group_vars/all/platform.yml").read_text()
+    platform = re.sub(rf"\b{EXAMPLE['database']}", database, platform)
     platform = platform.replace(f"[{EXAMPLE['network']}]", f"[{', '.join(networks)}]")
     for pair in settings:
         key, found, value = pair.partition("=")
@@ -107,12 +112,6 @@ def init(
         shutil.rmtree(target, ignore_errors=True)
         raise
     _say(name, inventory.vault_password_file(target))
-
-
-def _filled(text: str, **values: str) -> str:
-    for key, value in values.items():
-        text = re.sub(rf"\b{re.escape(EXAMPLE[key])}", value, text)
-    return text
 
 
 def _say(name: str, password: Path) -> None:

@@ -134,10 +134,16 @@ def down(inventory_name: str, clean: bool) -> None:
     """Remove the nodes of an inventory, their network, and the secrets generated for them."""
     steps = Steps("sandbox-down")
     where = inventory.locate(inventory_name)
+    declared = _declared(inventory_name)
+    if len(declared) < len(inventory.hosts(where)):
+        raise PgsteadError(
+            f"the inventory {inventory_name} also has hosts that are no sandbox nodes: its secrets are not removed",
+            "keep sandbox nodes in an inventory of their own",
+        )
     if not engine.running():
         steps.say("no Docker Engine answers: there is nothing to remove in it")
     else:
-        for network in sorted({node.network for node in _declared(inventory_name)}):
+        for network in sorted({node.network for node in declared}):
             nodes.down(network, steps)
         if clean:
             nodes.clean(steps)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from conftest import Declared, deploy, playbook
+from conftest import HOME, Declared, deploy, playbook
 
 
 def test_the_server_came_from_the_source_and_is_pinned_to_its_minor(node: Any, declared: Declared) -> None:
@@ -59,3 +59,19 @@ def test_another_minor_version_waits_for_permission_to_restart(node: Any) -> Non
     assert "16.14; write one of these" in " ".join(done.stderr.split())
     assert node.package("postgresql-16").version.startswith("16.14-")
     assert playbook("site")["changed"] == 0
+
+
+def test_a_source_that_cannot_be_read_is_refused_every_time_and_not_left_in_place(node: Any) -> None:
+    for _ in range(2):
+        done = deploy("-e", "postgresql_pgdg_uri=file:///srv/nowhere", check=False)
+        assert done.returncode == 1
+        assert "/srv/nowhere" in done.stderr
+        assert "The files are as they were before" in done.stderr
+    assert "/srv/nowhere" not in node.file("/etc/apt/sources.list.d/pgstead-postgresql.sources").content_string
+    assert node.run("apt-get update -qoAPT::Update::Error-Mode=any").rc == 0
+    assert playbook("site")["changed"] == 0
+
+
+def test_the_key_that_the_role_brings_is_the_one_that_debian_ships(node: Any) -> None:
+    shipped = node.file("/usr/share/postgresql-common/pgdg/apt.postgresql.org.asc").content_string
+    assert (HOME / "roles/postgresql/files/apt.postgresql.org.asc").read_text() == shipped

@@ -59,7 +59,7 @@ def begin(*arguments: str) -> subprocess.Popen[str]:
 
 def playbooks(mark: str) -> list[int]:
     """Process ids of the ansible-playbook runs that have `mark` among their arguments."""
-    listed = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-wweo", "pid=,args="], capture_output=True, text=True, check=True).stdout
     rows = (line.split(None, 1) for line in listed.splitlines())
     return [int(pid) for pid, args in rows if "ansible-playbook" in args and mark in args]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from conftest import ask
+from conftest import ask, connect
 from wrong import DECLARED, INVENTORY, deploy, inventory
 
 APP = DECLARED.role("app")
@@ -40,6 +41,9 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a library that is not there": (
         {"postgresql_preload_libraries": ["pg_stat_statements", "nowhere"]}, ("nowhere",),
     ),
+    "a certificate that is not there": ({"postgresql_settings": {"ssl_cert_file": "/nowhere.pem"}}, ("/nowhere.pem",)),
+    "more memory than there is": ({"postgresql_settings": {"shared_buffers": "900GB"}}, ("shared_buffers is 921600 MB",)),
+    "a port that needs a restart": ({"postgresql_port": 5499}, ("5499", "needs a restart", "postgresql_restart: true")),
     "a broken hba line": (
         {"postgresql_hba": ["hostssl all somebody 10.0.0.0/33 scram-sha-256"]}, ("10.0.0.0/33",),
     ),
@@ -50,11 +54,10 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-@pytest.mark.parametrize("arguments", [(), ("--restart",)], ids=["reload", "restart"])
-def test_it_is_refused_in_the_servers_words(case: str, arguments: tuple[str, ...], node: Any, tmp_path: Path) -> None:
+def test_it_is_refused_in_the_servers_words(case: str, node: Any, tmp_path: Path) -> None:
     changes, said = CASES[case]
     before = contents(node)
-    done = deploy(inventory(tmp_path, changes, {}), *arguments)
+    done = deploy(inventory(tmp_path, changes, {}))
     assert done.returncode == 1, done.stderr
     for text in said:
         assert text in done.stderr, done.stderr
@@ -62,6 +65,61 @@ def test_it_is_refused_in_the_servers_words(case: str, arguments: tuple[str, ...
     assert contents(node) == before
     assert ask(APP["name"], "pooled", APP["database"], "SELECT 1") == [(1,)]
     assert ask(DECLARED.role("migrator")["name"], "direct", APP["database"], "SELECT 1") == [(1,)]
+
+
+@pytest.mark.parametrize("case", ["a library that is not there", "a broken hba line"])
+def test_a_run_that_may_restart_restarts_into_nothing_broken(
+    case: str, superuser: Any, node: Any, tmp_path: Path
+) -> None:
+    changes, said = CASES[case]
+    started, before = superuser("SELECT pg_postmaster_start_time()"), contents(node)
+    done = deploy(inventory(tmp_path, changes, {}), "--restart")
+    assert done.returncode == 1
+    assert said[0] in done.stderr
+    assert contents(node) == before
+    assert superuser("SELECT pg_postmaster_start_time()") == started
+
+
+def test_files_that_an_interrupted_run_wrote_are_read_by_the_next(superuser: Any, node: Any) -> None:
+    wanted = ("-e", '{"postgresql_settings": {"work_mem": "7MB"}}')
+    user = f"{CONFIG}/conf.d/20-user.conf"
+    assert deploy(INVENTORY, *wanted).returncode == 0
+    node.check_output("cp -p %s /root/written", user)
+    assert deploy(INVENTORY).returncode == 0
+    assert superuser("SHOW work_mem") != "7MB"
+    node.check_output("cp -p /root/written %s && touch %s", user, user)  # written, not read
+    again = deploy(INVENTORY, *wanted)
+    assert "changed=1" in again.stderr, again.stderr
+    assert superuser("SHOW work_mem") == "7MB"
+    assert "changed=0" in deploy(INVENTORY, *wanted).stderr
+    assert deploy(INVENTORY).returncode == 0
+
+
+def test_a_port_moves_with_permission_and_the_pooler_follows(tmp_path: Path) -> None:
+    moved = inventory(tmp_path, {"postgresql_port": 5499, "pgbouncer_port": 6499}, {})
+    assert deploy(moved, "--restart").returncode == 0
+    app = dict(database=APP["database"], endpoint="pooled")
+    with closing(connect(APP["name"], **app, port=6499)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT inet_server_port(), current_setting('port')")
+        assert cursor.fetchone() == (None, "5499")  # over the server's socket
+    assert deploy(INVENTORY, "--restart").returncode == 0
+    assert ask(APP["name"], "pooled", APP["database"], "SHOW port") == [("5432",)]
+
+
+def test_data_that_pgstead_did_not_make_is_never_dropped(node: Any, tmp_path: Path) -> None:
+    other = inventory(tmp_path, {"postgresql_instance": "second", "postgresql_port": 5433, "pgbouncer_port": 6433}, {})
+    # As after a creation that failed, and somebody who then made and filled the instance by hand.
+    node.check_output("touch /var/lib/postgresql/.pgstead-creating-16-second")
+    node.check_output("pg_createcluster 16 second --port 5433 --start")
+    node.check_output("runuser -u postgres -- psql -p 5433 -h /var/run/postgresql -c 'CREATE DATABASE precious'")
+    done = deploy(other)
+    assert done.returncode == 1
+    assert "holds data that pgstead did not put there" in done.stderr
+    listed = node.check_output(
+        "runuser -u postgres -- psql -p 5433 -h /var/run/postgresql -Atc 'SELECT datname FROM pg_database'"
+    )
+    assert "precious" in listed
+    node.check_output("pg_dropcluster --stop 16 second && rm /var/lib/postgresql/.pgstead-creating-16-second")
 
 
 def test_afterwards_the_good_declaration_changes_nothing() -> None:

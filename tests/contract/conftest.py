@@ -1,0 +1,30 @@
+"""What several contract tests read."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+HOME = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(HOME / "tools"), str(HOME / "plugins" / "module_utils")]
+
+ROLES = sorted(path.parents[1] for path in HOME.glob("roles/*/tasks/main.yml"))
+
+
+@pytest.fixture(params=ROLES, ids=lambda role: role.name)
+def role(request: pytest.FixtureRequest) -> Path:
+    return Path(request.param)
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+def options(role: Path) -> dict[str, Any]:
+    """The role's inputs as argument_specs has them."""
+    found: dict[str, Any] = load(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+    return found

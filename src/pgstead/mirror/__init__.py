@@ -21,10 +21,12 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from pgstead import paths
 from pgstead.command import Steps
 from pgstead.errors import PgsteadError
 from pgstead.sandbox import image
 
+PGDG_KEY = Path("roles/postgresql/files/apt.postgresql.org.asc")
 PGDG_URI = "https://apt.postgresql.org/pub/repos/apt"
 
 # What the roles install, version by version: tests/contract compares this with the roles.
@@ -114,12 +116,9 @@ def build(
         shutil.copytree(str(resources.files(__name__).joinpath("files")), work / "scripts")
         if source == "pgdg":
             with steps.step(f"Downloading PGDG's packages for {release.name}"):
-                key = "-"
-                if pgdg_key:
-                    shutil.copy(pgdg_key, work / "pgdg.asc")
-                    key = "/work/pgdg.asc"
+                shutil.copy(pgdg_key or paths.home() / PGDG_KEY, work / "pgdg.asc")
                 names = [p.format(v=v) for v in majors for p in PACKAGES]
-                script = ["fetch-pgdg.sh", pgdg_uri, suite_of(release), key, *names, *COMMON_PACKAGES]
+                script = ["fetch-pgdg.sh", pgdg_uri, suite_of(release), *names, *COMMON_PACKAGES]
                 _in_container(base, work, steps, (), script)
         else:
             _from_registries(release, base, work, steps)

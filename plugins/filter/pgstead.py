@@ -135,10 +135,14 @@ def pgstead_env(
 def pgstead_env_file(lines: list[dict[str, str]], existing: str) -> str:
     """A .env file with these lines: each in the place of the one that had its name, new ones at the end."""
     missing = {line["name"]: f'{line["name"]}="{line["url"]}"' for line in lines}
-    kept = []
+    ours, kept = set(missing), []
     for old in existing.splitlines():
+        export = "export " if old.startswith("export ") else ""
         name = old.removeprefix("export ").partition("=")[0].strip()
-        kept.append(missing.pop(name, old))
+        if name in missing:
+            kept.append(export + missing.pop(name))
+        elif name not in ours:  # a second line of the same name would win
+            kept.append(old)
     return "".join(f"{line}\n" for line in [*kept, *missing.values()])
 
 

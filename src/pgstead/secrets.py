@@ -10,7 +10,6 @@ from typing import Any
 
 import yaml
 
-from pgstead import paths
 from pgstead.command import Steps
 from pgstead.errors import PgsteadError
 from pgstead.inventory import ansible, environment, vault_password_file
@@ -57,7 +56,7 @@ def ensure(inventory: Path, steps: Steps) -> None:
     if target.exists():
         return
     platform = yaml.safe_load((inventory / "group_vars" / "all" / "platform.yml").read_text()) or {}
-    with steps.step(f"Generating secrets into {target.relative_to(paths.home())} (encrypted)"):
+    with steps.step(f"Generating secrets into {os.path.relpath(target)} (encrypted)"):
         fixed = inventory / "sandbox_secrets.yml"  # for tests of passwords that are hard to quote
         chosen = yaml.safe_load(fixed.read_text()) if fixed.exists() else {}
         write(inventory, generate(names(platform)) | chosen)

@@ -34,7 +34,8 @@ def leftovers() -> list[str]:
 
 def make(folder: Path, *targets: str) -> str:
     """What `make` says; it must succeed. Its environment is that of a shell without a virtual environment."""
-    own = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "MOLECULE_", "VIRTUAL_ENV", "PYTEST_"))}
+    foreign = ("ANSIBLE_", "MOLECULE_", "VIRTUAL_ENV", "PYTEST_")
+    own = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
     done = subprocess.run(
         ["make", *targets],
         cwd=folder,
@@ -67,9 +68,11 @@ def test_the_env_lines_work_with_psql_and_pgbench(clone: Path) -> None:
     script = f"""
         set -e
         psql -XAtq '{direct}' -c 'CREATE TABLE visits (id int PRIMARY KEY, e vector(3))'
-        echo "INSERT INTO visits VALUES (:client_id * 1000 + :n, '[1,2,3]') ON CONFLICT DO NOTHING;" > /tmp/w.sql
-        sed -i '1i \\\\set n random(1, 1000)' /tmp/w.sql
-        pgbench -n -c 8 -t 50 -f /tmp/w.sql '{pooled}' | grep 'processed: 400/400'
+        cat > /tmp/w <<'SQL'
+\\set n random(1, 1000)
+INSERT INTO visits VALUES (:client_id * 1000 + :n) ON CONFLICT DO NOTHING;
+SQL
+        pgbench -n -c 8 -t 50 -f /tmp/w '{pooled}' | grep 'processed: 400/400'
         psql -XAtq '{pooled}' -c 'SELECT count(*) > 100 FROM visits'
     """
     node = ["docker", "exec", "-i", "pgstead-db1", "runuser", "-u", "postgres", "--", "sh", "-s"]

@@ -118,6 +118,7 @@ def declaration(values: dict[str, Any]) -> Iterator[Problem]:
     if "secrets" in values:
         yield from _secrets(expanded, values["secrets"])
     yield from _kinds(databases)
+    yield from _superusers(databases, cluster_roles)
     yield from _connections(expanded, values)
     source = values.get("postgresql_source", "pgdg")
     if source == "mirror":
@@ -173,6 +174,23 @@ def _kinds(databases: list[dict[str, Any]]) -> Iterator[Problem]:
                         repr(item.get("schema", "public")),
                         f"write one of the database's schemas: {', '.join(sorted(schemas))}",
                     )
+
+
+def _superusers(databases: list[dict[str, Any]], cluster_roles: list[dict[str, Any]]) -> Iterator[Problem]:
+    """Whoever is superuser comes over the node's own socket, as postgres."""
+    roles = [
+        (f"databases[{i}].roles[{j}]", role)
+        for i, database in enumerate(databases)
+        for j, role in enumerate(database.get("roles") or [])
+    ]
+    roles += [(f"cluster_roles[{i}]", role) for i, role in enumerate(cluster_roles)]
+    for path, role in roles:
+        if "SUPERUSER" in (role.get("attributes") or []) and role.get("login", True):
+            yield Problem(
+                f"{path}.attributes",
+                "SUPERUSER for a role that logs in",
+                "take it out, or write login: false; the superuser is postgres, over the node's socket alone",
+            )
 
 
 def _secrets(expanded: dict[str, Any], secrets: dict[str, Any]) -> Iterator[Problem]:

@@ -7,7 +7,9 @@ import grp
 import hashlib
 import os
 import pwd
+import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -181,39 +183,53 @@ def undo_all(changes: list[Change]) -> None:
 
 
 def openpgp_fingerprint(key: bytes) -> str:
-    """Fingerprint of the primary key in an OpenPGP public key, armoured or not (RFC 4880, section 12.2).
+    """Fingerprint of the one key in an OpenPGP public key file, armoured or not (RFC 4880, section 12.2).
 
     Raises:
-        ValueError: this is no version 4 public key.
+        ValueError: this is no version 4 public key, or there are several: APT would trust them all.
     """
     try:
-        return _fingerprint(key)
+        packets = list(_packets(_dearmoured(key)))
     except IndexError as problem:
         raise ValueError("an OpenPGP key that is cut short") from problem
-
-
-def _fingerprint(key: bytes) -> str:
-    data = key
-    if b"-----BEGIN PGP" in key:
-        lines = key.decode("ascii", "replace").splitlines()
-        blank = lines.index("")
-        body = [line for line in lines[blank + 1 :] if line and not line.startswith(("=", "-----"))]
-        data = base64.b64decode("".join(body))
-    if not data or not data[0] & 0x80:
-        raise ValueError("not an OpenPGP key")
-    if data[0] & 0x40:  # new packet format, RFC 4880, section 4.2.2
-        tag, first = data[0] & 0x3F, data[1]
-        if first < 192:
-            length, start = first, 2
-        elif first < 224:
-            length, start = ((first - 192) << 8) + data[2] + 192, 3
-        else:
-            length, start = int.from_bytes(data[2:6], "big"), 6
-    else:
-        tag, size = (data[0] >> 2) & 0x0F, 1 << (data[0] & 3)
-        length, start = int.from_bytes(data[1 : 1 + size], "big"), 1 + size
-    packet = data[start : start + length]
-    if tag != 6 or not packet or packet[0] != 4:
+    keys = [body for tag, body in packets if tag == _PUBLIC_KEY]
+    if not packets or packets[0][0] != _PUBLIC_KEY or not keys[0] or keys[0][0] != 4:
         raise ValueError("not a version 4 OpenPGP public key")
-    digest = hashlib.sha1(b"\x99" + len(packet).to_bytes(2, "big") + packet)  # noqa: S324 - the standard's
+    if len(keys) > 1:
+        raise ValueError(f"{len(keys)} OpenPGP keys in one file; APT would trust all of them, so it must be one")
+    digest = hashlib.sha1(b"\x99" + len(keys[0]).to_bytes(2, "big") + keys[0])  # noqa: S324 - the standard's
     return digest.hexdigest().upper()
+
+
+_PUBLIC_KEY = 6  # tag of a public-key packet, RFC 4880, section 4.3
+
+
+def _dearmoured(key: bytes) -> bytes:
+    """Every armoured block of a file, decoded (RFC 4880, section 6.2); what is not armoured as it is."""
+    if b"-----BEGIN PGP" not in key:
+        return key
+    text = key.decode("ascii", "replace").replace("\r\n", "\n")
+    blocks = re.findall(r"-----BEGIN PGP[^\n]*\n(?:[^\n]+\n)*\n(.*?)(?:\n=[^\n]*)?\n-----END PGP", text, re.S)
+    return b"".join(base64.b64decode(block) for block in blocks)
+
+
+def _packets(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Tag and body of every packet (RFC 4880, section 4.2)."""
+    at = 0
+    while at < len(data):
+        head = data[at]
+        if not head & 0x80:
+            raise ValueError("not an OpenPGP key")
+        if head & 0x40:  # new packet format
+            tag, first = head & 0x3F, data[at + 1]
+            if first < 192:
+                length, start = first, at + 2
+            elif first < 224:
+                length, start = ((first - 192) << 8) + data[at + 2] + 192, at + 3
+            else:
+                length, start = int.from_bytes(data[at + 2 : at + 6], "big"), at + 6
+        else:
+            tag, size = (head >> 2) & 0x0F, 1 << (head & 3)
+            length, start = int.from_bytes(data[at + 1 : at + 1 + size], "big"), at + 1 + size
+        yield tag, data[start : start + length]
+        at = start + length

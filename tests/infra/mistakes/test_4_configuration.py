@@ -42,7 +42,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"postgresql_preload_libraries": ["pg_stat_statements", "nowhere"]}, ("nowhere",),
     ),
     "a certificate that is not there": ({"postgresql_settings": {"ssl_cert_file": "/nowhere.pem"}}, ("/nowhere.pem",)),
-    "more memory than there is": ({"postgresql_settings": {"shared_buffers": "900GB"}}, ("shared_buffers is 921600 MB",)),
+    "more memory than there is": ({"postgresql_settings": {"shared_buffers": "900GB"}}, ("buffers is 921600 MB",)),
     "a port that needs a restart": ({"postgresql_port": 5499}, ("5499", "needs a restart", "postgresql_restart: true")),
     "a broken hba line": (
         {"postgresql_hba": ["hostssl all somebody 10.0.0.0/33 scram-sha-256"]}, ("10.0.0.0/33",),
@@ -98,8 +98,10 @@ def test_files_that_an_interrupted_run_wrote_are_read_by_the_next(superuser: Any
 def test_a_port_moves_with_permission_and_the_pooler_follows(tmp_path: Path) -> None:
     moved = inventory(tmp_path, {"postgresql_port": 5499, "pgbouncer_port": 6499}, {})
     assert deploy(moved, "--restart").returncode == 0
-    app = dict(database=APP["database"], endpoint="pooled")
-    with closing(connect(APP["name"], **app, port=6499)) as connection, connection.cursor() as cursor:
+    with (
+        closing(connect(APP["name"], "pooled", APP["database"], port=6499)) as connection,
+        connection.cursor() as cursor,
+    ):
         cursor.execute("SELECT inet_server_port(), current_setting('port')")
         assert cursor.fetchone() == (None, "5499")  # over the server's socket
     assert deploy(INVENTORY, "--restart").returncode == 0

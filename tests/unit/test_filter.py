@@ -1,0 +1,166 @@
+"""The filters that templates and playbooks use."""
+
+import importlib.util
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from psycopg2.extensions import parse_dsn
+
+# The file is named like the package of the command line, so that it is loaded by its path.
+_SPEC = importlib.util.spec_from_file_location(
+    "pgstead_filters", Path(__file__).resolve().parents[2] / "plugins/filter/pgstead.py"
+)
+assert _SPEC
+assert _SPEC.loader
+filters = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(filters)
+
+AWKWARD = [
+    "plain",
+    'it\'s a "quoted" p%a$s@s:w/o?r#d &more; `here`',
+    "back\\slash \\n $HOME ${PATH} %s %25",
+    "Pässwörd ½ — ключ 密码 🔑",
+    "  leading and trailing  ",
+    "{{ not_a_template }}",
+    "a+b=c&d",
+    "***",
+]
+
+
+@pytest.mark.parametrize("text", AWKWARD)
+def test_every_part_of_a_url_arrives_at_libpq_as_it_was(text: str) -> None:
+    url = filters.pgstead_url(
+        text, text, "db1.example.com", 6432, text, {"application_name": text, "sslmode": "require"}
+    )
+    assert parse_dsn(url) == {"user": text, "password": text, "host": "db1.example.com", "port": "6432", "dbname": text,
+                              "application_name": text, "sslmode": "require"}  # fmt: skip
+
+
+def test_an_ipv6_host_is_put_in_brackets() -> None:
+    assert parse_dsn(filters.pgstead_url("a", "b", "fd00::5", 5432, "c"))["host"] == "fd00::5"
+    assert filters.pgstead_url("a", "b", "10.0.0.5", 5432, "c") == "postgresql://a:b@10.0.0.5:5432/c"
+
+
+@pytest.mark.parametrize(
+    ("value", "quoted"),
+    [
+        (True, "'on'"),
+        (4, "'4'"),
+        ("it's", "'it''s'"),
+        ("C:\\x", "'C:\\\\x'"),
+        (["a", "b"], "'a, b'"),
+        ("\\'", "'\\\\'''"),
+    ],
+)
+def test_a_setting_cannot_end_its_quotes(value: Any, quoted: str) -> None:
+    assert filters.pgstead_setting(value) == quoted
+
+
+REPORTS = {"name": "rep", "kind": "readonly"}
+SHOP = {"name": "shop", "roles": [{"name": "app"}, {"name": "mig", "kind": "migrator"}, REPORTS,
+                                  {"name": "job-app"}, {"name": "group", "login": False}]}  # fmt: skip
+SECRETS = dict.fromkeys(["app", "mig", "rep", "job-app", "operator"], "p@ss")
+
+
+def names(databases: Any, cluster: Any = (), **only: Any) -> list[str]:
+    expanded = filters.pgstead_model(databases, list(cluster))
+    return [line["name"] for line in filters.pgstead_env(expanded, SECRETS, "db1", **only)]
+
+
+def test_the_lines_are_named_for_what_pastes_them() -> None:
+    assert names([SHOP]) == [
+        "DATABASE_URL",
+        "DIRECT_DATABASE_URL",
+        "REP_DATABASE_URL",
+        "REP_DIRECT_DATABASE_URL",
+        "JOB_APP_DATABASE_URL",
+    ]
+    assert names([SHOP], only_role="mig") == ["DIRECT_DATABASE_URL"]
+    assert names([SHOP], only_role="nobody") == names([SHOP], only_database="other") == []
+
+
+def test_with_several_databases_every_line_still_has_a_name_of_its_own() -> None:
+    two = names([SHOP, {"name": "depot", "roles": [{"name": "app2"}]}], [{"name": "operator"}])
+    assert len(two) == len(set(two)) == 8
+    assert {"SHOP_DATABASE_URL", "DEPOT_DATABASE_URL", "DEPOT_OPERATOR_DIRECT_DATABASE_URL"} < set(two)
+    assert names([SHOP, {"name": "depot"}], only_database="shop")[0] == "DATABASE_URL"
+
+
+def test_passwords_are_shown_only_where_asked_for() -> None:
+    expanded = filters.pgstead_model([SHOP], [])
+    masked = filters.pgstead_env(expanded, SECRETS, "db1")
+    assert masked[0]["url"] == "postgresql://app:***@db1:6432/shop?sslmode=require"
+    assert "ss" not in "".join(line["url"].split("@")[0].removeprefix("postgresql://") for line in masked)
+    shown = filters.pgstead_env(expanded, SECRETS, "db1", 6444, 5444, masked=False)
+    assert [parse_dsn(line["url"])["password"] for line in shown] == ["p@ss"] * 5
+    assert [parse_dsn(line["url"])["port"] for line in shown] == ["6444", "5444", "6444", "5444", "6444"]
+
+
+def sourced(text: str, folder: Path) -> str:
+    """DATABASE_URL as a program started by a shell that has read the file sees it."""
+    (folder / ".env").write_text(text)
+    script = ". ./.env; export DATABASE_URL; exec printenv DATABASE_URL"
+    return subprocess.run(["sh", "-c", script], cwd=folder, capture_output=True, text=True, check=True).stdout[:-1]
+
+
+@pytest.mark.parametrize("password", AWKWARD)
+def test_a_shell_reads_from_the_env_file_what_was_written(tmp_path: Path, password: str) -> None:
+    line = {
+        "name": "DATABASE_URL",
+        "url": filters.pgstead_url("app", password, "db1", 6432, "shop", {"sslmode": "require"}),
+    }
+    assert sourced(filters.pgstead_env_file([line], ""), tmp_path) == line["url"]
+
+
+@pytest.mark.parametrize(
+    ("existing", "after"),
+    [
+        ("", 'DATABASE_URL="u"\n'),
+        ("# mine\nA=1\n", '# mine\nA=1\nDATABASE_URL="u"\n'),
+        ("A=1\nDATABASE_URL=old\n\nB=2", 'A=1\nDATABASE_URL="u"\n\nB=2\n'),
+        ("DATABASE_URL_2=x\n#DATABASE_URL=y\n", 'DATABASE_URL_2=x\n#DATABASE_URL=y\nDATABASE_URL="u"\n'),
+        ('export DATABASE_URL="old"\n', 'export DATABASE_URL="u"\n'),
+    ],
+)
+def test_lines_of_an_env_file_are_replaced_in_their_places_and_others_stay(existing: str, after: str) -> None:
+    assert filters.pgstead_env_file([{"name": "DATABASE_URL", "url": "u"}], existing) == after
+
+
+def test_an_older_line_further_down_does_not_win(tmp_path: Path) -> None:
+    text = filters.pgstead_env_file([{"name": "DATABASE_URL", "url": "new"}], "DATABASE_URL=a\nA=1\nDATABASE_URL=b\n")
+    assert sourced(text, tmp_path) == "new"
+
+
+def test_a_missing_secret_is_an_error_of_the_filter() -> None:
+    with pytest.raises(AnsibleFilterError, match=r"secrets\.app is missing"):
+        filters.pgstead_scram({"scram_salt_key": "k"}, "app")
+    assert filters.pgstead_scram({"scram_salt_key": "k", "x": "p"}, "app", "x").startswith("SCRAM-SHA-256$4096:")
+
+
+NODE = {"memory_mb": 4096, "cores": 4, "storage": "hdd", "disk_mb": 100_000}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "name", "value"),
+    [
+        ({}, "shared_buffers", "1024MB"),
+        ({"memory_mb": 2048}, "shared_buffers", "512MB"),
+        ({}, "max_parallel_workers", "4"),
+        ({"cores": 2}, "max_parallel_workers", "2"),
+        ({}, "random_page_cost", "4"),
+        ({"storage": "ssd"}, "random_page_cost", "1.1"),
+        ({}, "max_connections", "100"),
+        ({"connections": 150}, "max_connections", "150"),
+    ],
+)
+def test_what_is_declared_wins_over_what_the_node_has(overrides: dict[str, Any], name: str, value: str) -> None:
+    settings = filters.pgstead_tuning(NODE, filters.pgstead_model([SHOP], []), 16, **overrides)
+    assert {item["name"]: item["value"] for item in settings}[name] == value
+
+
+def test_every_filter_is_registered_under_its_own_name() -> None:
+    registered = filters.FilterModule().filters()
+    assert set(registered) == {name for name in vars(filters) if name.startswith("pgstead_")} - {"pgstead_platform"}

@@ -1,0 +1,125 @@
+"""What is concluded from who gets in and what is refused; the server is a stand-in."""
+
+from typing import Any
+
+import pytest
+
+from pgstead_platform import login, model, pg
+
+MODEL = model.expand([{"name": "shop", "roles": [{"name": "app"}, {"name": "mig", "kind": "migrator"}]}], [])
+PASSWORDS = {"app": "secret-app", "mig": "secret-mig"}
+POOLED, DIRECT = login.Endpoint("pooled", "db1", 6432), login.Endpoint("direct", "db1", 5432)
+
+
+class Refused(pg.Error):  # type: ignore[misc]
+    """As psycopg2 has it: with an SQLSTATE."""
+
+    def __init__(self, text: str, pgcode: str | None = None) -> None:
+        super().__init__(text)
+        self._code = pgcode
+
+    @property
+    def pgcode(self) -> str | None:
+        return self._code
+
+
+class Server:
+    """Lets in who is named, and refuses every statement with the same SQLSTATE ("" lets it pass)."""
+
+    def __init__(
+        self, admits: dict[int, set[str]], state: str | None = login.DENIED, any_password: bool = False
+    ) -> None:
+        self.admits, self.state, self.any_password = admits, state, any_password
+        self.statements: list[str] = []
+
+    def login(self, **asked: Any) -> Any:
+        right = self.any_password or asked["password"] == PASSWORDS[asked["user"]]
+        if asked["user"] not in self.admits[asked["port"]] or not right:
+            raise Refused('connection to server at "db1", port 6432 failed: FATAL:  no such luck\n')
+        assert asked["sslmode"] == "require"
+        return self
+
+    def execute(self, statement: str) -> None:
+        self.statements.append(statement)
+        if statement not in ("BEGIN READ WRITE", "ROLLBACK") and self.state != "":
+            raise Refused("refused", self.state)
+
+    def cursor(self) -> Any:
+        return self
+
+    def close(self) -> None:
+        pass
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """lines(server, endpoint): (role, statement, whether it holds)."""
+
+    def check(server: Server, endpoint: login.Endpoint) -> list[tuple[str, str, bool]]:
+        monkeypatch.setattr(pg, "login", server.login)
+        return [(line.area, line.title, line.ok) for line in login.check_logins(MODEL, endpoint, PASSWORDS)]
+
+    return check
+
+
+RIGHT = {6432: {"app"}, 5432: {"mig"}}
+
+
+def test_every_role_gets_in_by_its_own_url_and_by_no_other(lines: Any) -> None:
+    assert lines(Server(RIGHT), POOLED) == [
+        ("role app", "logs in to shop by the pooled URL", True),
+        ("role app", "is refused with a wrong password", True),
+        ("role app", "cannot create, escalate or run programs", True),
+        ("role mig", "is refused by the pooled URL", True),
+    ]
+    assert lines(Server(RIGHT), DIRECT) == [
+        ("role app", "is refused by the direct URL", True),
+        ("role mig", "logs in to shop by the direct URL", True),
+        ("role mig", "is refused with a wrong password", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("server", "title"),
+    [
+        (Server({6432: set()}), "logs in to shop by the pooled URL"),
+        (Server({6432: {"app", "mig"}}), "is refused by the pooled URL"),
+        (Server({6432: {"app"}}, any_password=True), "is refused with a wrong password"),
+        (Server({6432: {"app"}}, state=""), "cannot create, escalate or run programs"),
+        (Server({6432: {"app"}}, state="42601"), "cannot create, escalate or run programs"),
+    ],
+    ids=["nobody gets in", "everybody gets in", "any password does", "everything is allowed", "refused as bad syntax"],
+)
+def test_what_does_not_hold_is_red(lines: Any, server: Server, title: str) -> None:
+    assert [line[1] for line in lines(server, POOLED) if not line[2]] == [title]
+
+
+@pytest.mark.parametrize(("state", "found"), [("42501", "42501"), ("", ""), (None, "unknown")])
+def test_a_refusal_is_told_by_its_sqlstate_and_leaves_nothing(state: str | None, found: str) -> None:
+    server = Server({}, state)
+    assert login.refusal(server, "CREATE TABLE x ()") == found
+    assert server.statements == ["BEGIN READ WRITE", "CREATE TABLE x ()", "ROLLBACK"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('connection to server at "db1", port 1 failed: FATAL:  no pg_hba.conf entry\n', "no pg_hba.conf entry"),
+        ("ERROR:  permission denied\nLINE 1", "permission denied"),
+        ("could not translate host name", "could not translate host name"),
+        ("", "no message"),
+    ],
+)
+def test_an_error_is_told_by_what_the_server_said(text: str, said: str) -> None:
+    assert login.short(Exception(text)) == said
+
+
+def test_lines_go_out_as_plain_data() -> None:
+    line = login.Line("server", "it runs", True, "yes")
+    assert login.as_dicts([line]) == [{"area": "server", "title": "it runs", "ok": True, "found": "yes", "fix": ""}]

@@ -138,5 +138,5 @@ class ActionModule(ActionBase):
                 raise
             return [Problem("the node", "not reachable", str(problem))]
         if "seen" not in answer:
-            raise AnsibleError(str(answer.get("msg") or answer))
+            raise AnsibleError(str(answer.get("module_stderr") or answer.get("msg") or answer))
         return list(checks.host(values, answer["seen"]))

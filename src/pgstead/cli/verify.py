@@ -61,7 +61,9 @@ def _show(host: str, result: dict[str, Any]) -> None:
         table.add_row(mark, escape(area), escape(line["title"]), escape(found))
     console.print(table)
     for url in result["urls"]:
-        if url["name"].endswith("DATABASE_URL") and url["name"].count("_") <= 2:
+        # With several databases each name begins with its database's.
+        own = url["name"].removeprefix(url["database"].upper().replace("-", "_") + "_")
+        if own in ("DATABASE_URL", "DIRECT_DATABASE_URL"):
             console.print(f"{url['name']}={url['url']}", soft_wrap=True)
     console.print("the lines to paste, with passwords: pgstead url --show, or --write .env", style="dim")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from conftest import ask, connect
@@ -106,6 +107,21 @@ def test_a_port_moves_with_permission_and_the_pooler_follows(tmp_path: Path) -> 
         assert cursor.fetchone() == (None, "5499")  # over the server's socket
     assert deploy(INVENTORY, "--restart").returncode == 0
     assert ask(APP["name"], "pooled", APP["database"], "SHOW port") == [("5432",)]
+
+
+def test_one_node_that_is_refused_keeps_the_others_from_being_changed(superuser: Any, tmp_path: Path) -> None:
+    before = superuser("SHOW work_mem")
+    where = inventory(tmp_path, {"postgresql_settings": {"work_mem": "9MB"}}, {})
+    hosts = yaml.safe_load((where / "hosts.yml").read_text())
+    hosts["postgresql"]["hosts"]["db2"] = {"ansible_host": "pgstead-nowhere", "node_address": "10.213.21.98"}
+    (where / "hosts.yml").write_text(yaml.safe_dump(hosts))
+    done = deploy(where)
+    assert done.returncode == 4, done.stderr
+    assert "db2" in done.stderr
+    assert superuser("SHOW work_mem") == before
+    assert deploy(where, "--limit", "db1").returncode == 0
+    assert superuser("SHOW work_mem") == "9MB"
+    assert deploy(INVENTORY).returncode == 0
 
 
 def test_data_that_pgstead_did_not_make_is_never_dropped(node: Any, tmp_path: Path) -> None:

@@ -132,20 +132,38 @@ index build, all at once:
 
 
 def roles() -> str:
+    def listed(items: list[str]) -> str:
+        return ", ".join(items) or "none"
+
     rows = (
-        [f"`{kind}`", str(rights["purpose"]), ", ".join(rights["endpoints"]), ", ".join(rights["tables"]) or "none",
-         ", ".join(rights["sequences"]) or "none", ", ".join(f"`{k} = {v}`" for k, v in rights["settings"].items())]
+        [f"`{kind}`", str(rights["purpose"]), ", ".join(rights["endpoints"]), listed(rights["tables"]),
+         listed(rights["sequences"]), listed(rights["functions"]), "yes" if rights["writers"] else "no",
+         ", ".join(f"`{k} = {v}`" for k, v in rights["settings"].items())]
         for kind, rights in model.KINDS.items()
     )  # fmt: skip
-    heads = ["kind", "for", "logs in", "tables", "sequences", "settings"]
+    heads = ["kind", "for", "logs in", "tables", "sequences", "functions", "writers", "settings"]
+    writers = ", ".join(f"`{name}`{f' (from {since} on)' * (since > 15)}" for name, since in model.WRITERS.items())
     return f"""{HEADER.format(source="plugins/module_utils/pgstead_platform/model.py")}
 # What each kind of role may do
 
 {table(heads, rows)}
 The **owner** role of a database (`<database>_owner`) is NOLOGIN; it owns the database and what the migrator creates.
 Nobody but the migrator is a member of it. `pooled` is PgBouncer, `direct` is PostgreSQL; a role is refused at the
-one it does not have, by the hba files of both. `PUBLIC` has neither CONNECT nor TEMP on declared databases, and no
-CREATE on the schema `public`. A role that declares `privileges` has these instead of its kind's.
+one it does not have, by the hba files of both. A role that declares `privileges` has these instead of its kind's.
+
+**PUBLIC** has neither CONNECT nor TEMP on declared databases, no CREATE on the schema `public`, and no EXECUTE on
+functions in declared schemas, now or in future; functions of extensions stay executable by everybody, or pgvector's
+operators would not be. So `functions` is who may call what the owner has made, `SECURITY DEFINER` functions included.
+A reader of a view needs EXECUTE on the functions in it: `privileges: [{{tables: [SELECT], functions: [EXECUTE]}}]`.
+
+**Writers** are functions of PostgreSQL itself that write without a right on any table; the owner has them as well:
+{writers}.
+Before 17, `pg_logical_emit_message` stays PUBLIC's: its signature changed then, and a
+dump, which carries such rights, would not restore into a later version. It writes into the WAL, not into the database.
+
+Other rights of declared roles and of PUBLIC on tables, columns, sequences, functions, schemas, databases, settings
+(`GRANT ... ON PARAMETER`) and future objects are reported as not declared, and taken away with
+`postgresql_prune: true`.
 """
 
 

@@ -48,7 +48,9 @@ class ActionModule(ActionBase):
         if undecided := answer.pop("undecided", None):
             secret_of = {role["name"]: str(passwords[role["secret"]]) for role in logins}
             arguments["decisions"] = {
-                name: "keep" if _matches(secret_of[name], stored, nonce) else "set"
+                name: "keep"
+                if stored["iterations"] >= iterations and _matches(secret_of[name], stored, nonce)
+                else "set"
                 for name, stored in undecided.items()
             }
             answer = self._execute_module("pgstead_reconcile", module_args=arguments, task_vars=task_vars)

@@ -44,20 +44,14 @@ from ansible.module_utils.pgstead_platform import pg, reconcile
 from ansible.module_utils.pgstead_platform.reconcile import Step
 
 EMPTY_CLUSTER: dict[str, Any] = {
-    "roles": [],
+    "roles": [{"name": "postgres", "comment": "", "is_bootstrap": True}],
     "memberships": [],
     "settings": [],
     "databases": [],
     "database_grants": [],
     "valid_until": [],
     "dependencies": [],
-}
-EMPTY_DATABASE: dict[str, Any] = {
-    "schemas": [{"name": "public", "owner": "pg_database_owner"}],
-    "schema_grants": [],
-    "extensions": [{"name": "plpgsql", "version": "", "schema": "pg_catalog"}],
-    "object_grants": [],
-    "default_grants": [],
+    "parameter_grants": [],
 }
 
 
@@ -80,6 +74,7 @@ def observe_database(connection: Any, module: AnsibleModule, entry: dict[str, An
         "wanted": json.dumps(reconcile.wanted_grants(desired, entry)),
         "managed": [role["name"] for role in desired["roles"]],
         "owner": entry["owner"],
+        "writers": reconcile.writers(connection.server_version // 10000),
     }
     return observe(connection, module.params["database_queries"], parameters)
 
@@ -162,9 +157,10 @@ def described(step: Step) -> str:
 def run_fresh(module: AnsibleModule) -> list[Step]:
     """The plan for a host that has no instance yet (check mode)."""
     desired = module.params["desired"]
-    steps = reconcile.cluster(desired, EMPTY_CLUSTER | {"version": module.params["version"]}, {})
+    version = module.params["version"]
+    steps = reconcile.cluster(desired, EMPTY_CLUSTER | {"version": version}, {})
     for entry in desired["databases"]:
-        steps += reconcile.database(desired, entry, EMPTY_DATABASE)
+        steps += reconcile.database(desired, entry, reconcile.fresh_database(desired, entry, version))
     return steps
 
 
@@ -190,7 +186,8 @@ def run(module: AnsibleModule) -> list[Step]:
     connection.close()
     for entry in desired["databases"]:
         if module.check_mode and entry["name"] not in present:
-            steps += reconcile.database(desired, entry, EMPTY_DATABASE)
+            inside = reconcile.fresh_database(desired, entry, observed["version"])
+            steps += reconcile.database(desired, entry, inside)
             continue
         connection = pg.connect(entry["name"], port)
         planned = reconcile.database(desired, entry, observe_database(connection, module, entry))

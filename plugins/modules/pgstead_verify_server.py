@@ -26,11 +26,29 @@ RETURN = r"""
 lines: {description: "The lines: area, title, ok, found, fix.", type: list, elements: dict, returned: always}
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pgstead_platform import login, pg
 from ansible.module_utils.pgstead_platform.login import Endpoint, Line
+
+RIGHTS = "has no right beyond its kind"
+
+
+def asked(area: str, title: str, question: Callable[..., list[Line]], *arguments: Any) -> list[Line]:
+    """Lines whose questions the server may fail to answer: then one red line with what it said instead."""
+    try:
+        return question(*arguments)
+    except pg.Error as problem:
+        return [Line(area, title, False, login.short(problem), "pgstead deploy; then see the server's log")]
+
+
+def connect(database: str, port: int) -> Any:
+    """A connection in which a question that fails does not spoil the next one."""
+    connection = pg.connect(database, port)
+    connection.autocommit = True
+    return connection
 
 
 def server_lines(connection: Any, module: AnsibleModule) -> list[Line]:
@@ -39,6 +57,7 @@ def server_lines(connection: Any, module: AnsibleModule) -> list[Line]:
     version = parameters["minor"] or str(parameters["version"])
     overridden = [f"{item['name']} (by {item['by']})" for item in pg.rows(connection, queries["overridden"])]
     pending = parameters["pending_restart"]
+    unread = [item["text"] for item in pg.rows(connection, queries["unread"])]
     lines = [
         Line(
             "server",
@@ -78,53 +97,63 @@ def server_lines(connection: Any, module: AnsibleModule) -> list[Line]:
         ),
         Line(
             "server",
+            "has read its configuration files",
+            not unread,
+            "; ".join(unread) or "none changed since, none has errors",
+            "pgstead deploy; or SELECT pg_reload_conf()",
+        ),
+        Line(
+            "server",
             "waits for no restart",
             not pending,
             ", ".join(pending) or "nothing pending",
             "pgstead deploy -e postgresql_restart=true",
         ),
     ]
-    for title, found in parameters["drift"].items():
-        text = "; ".join(found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
-        lines.append(
-            Line("server", title, not found, text or "no difference", "pgstead deploy --check --diff shows it")
-        )
     return lines
+
+
+def drift_line(title: str, found: list[str]) -> Line:
+    text = "; ".join(found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
+    return Line("server", title, not found, text or "no difference", "pgstead deploy --check --diff shows it")
 
 
 def database_lines(module: AnsibleModule, entry: dict[str, Any]) -> list[Line]:
     parameters, queries = module.params, module.params["queries"]
     area = f"database {entry['name']}"
     try:
-        connection = pg.connect(entry["name"], parameters["port"])
+        connection = connect(entry["name"], parameters["port"])
     except pg.Error as problem:
         return [Line(area, "exists", False, login.short(problem), "pgstead deploy")]
-    lines = []
+    lines: list[Line] = []
     for extension in entry["extensions"]:
-        found = pg.rows(connection, queries["extension"], {"name": extension["name"]})
-        title = f"has {extension['name']}"
-        if not found:
-            lines.append(Line(area, title, False, "not installed", "pgstead deploy"))
-        elif extension["name"] == "vector":
-            distance = pg.rows(connection, "SELECT '[1,0]'::vector <=> '[0,1]'::vector AS d")[0]["d"]
-            lines.append(
-                Line(area, f"{title}, and it computes", distance == 1, found[0]["installed"], "pgstead deploy")
-            )
-        else:
-            lines.append(Line(area, title, True, found[0]["installed"]))
+        name = extension["name"]
+        lines += asked(area, f"has {name}", extension_lines, connection, queries, area, name)
     for role in parameters["model"]["roles"]:
         if role["database"] == entry["name"] and role["kind"] != "owner":
-            lines.append(rights_line(connection, queries, role, entry))
+            lines += asked(f"role {role['name']}", RIGHTS, rights_lines, connection, queries, role, entry)
     connection.close()
     return lines
 
 
-def rights_line(connection: Any, queries: dict[str, str], role: dict[str, Any], entry: dict[str, Any]) -> Line:
+def extension_lines(connection: Any, queries: dict[str, str], area: str, name: str) -> list[Line]:
+    found = pg.rows(connection, queries["extension"], {"name": name})
+    if not found:
+        return [Line(area, f"has {name}", False, "not installed", "pgstead deploy")]
+    if name != "vector":
+        return [Line(area, f"has {name}", True, found[0]["installed"])]
+    schema = found[0]["schema"]  # need not be in the search_path
+    distance = f"SELECT '[1,0]'::{schema}.vector OPERATOR({schema}.<=>) '[0,1]'::{schema}.vector AS distance"
+    computes = pg.rows(connection, distance)[0]["distance"] == 1
+    return [Line(area, f"has {name}, and it computes", computes, found[0]["installed"], "pgstead deploy")]
+
+
+def rights_lines(connection: Any, queries: dict[str, str], role: dict[str, Any], entry: dict[str, Any]) -> list[Line]:
     """What the catalog says a role could do beyond its kind."""
-    area, title = f"role {role['name']}", "has no right beyond its kind"
+    area, title = f"role {role['name']}", RIGHTS
     found = pg.rows(connection, queries["role"], {"role": role["name"], "owner": entry["owner"]})
     if not found:
-        return Line(area, title, False, "the role does not exist", "pgstead deploy")
+        return [Line(area, title, False, "the role does not exist", "pgstead deploy")]
     row, excess = found[0], []
     if row["powerful"] and not role["attributes"]:
         excess.append("an attribute like SUPERUSER or BYPASSRLS")
@@ -136,13 +165,8 @@ def rights_line(connection: Any, queries: dict[str, str], role: dict[str, Any], 
         excess.append(f"CREATE in {row['create_in']}")
     if row["acts_as_owner"] or (row["member_of_owner"] and role["kind"] != "migrator"):
         excess.append("membership in the owner role")
-    return Line(
-        area,
-        title,
-        not excess,
-        "; ".join(excess) or "owns nothing, creates nothing, is no member of the owner",
-        "pgstead deploy -e postgresql_prune=true",
-    )
+    text = "; ".join(excess) or "owns nothing, creates nothing, is no member of the owner"
+    return [Line(area, title, not excess, text, "pgstead deploy -e postgresql_prune=true")]
 
 
 def main() -> None:
@@ -162,14 +186,15 @@ def main() -> None:
     )
     parameters = module.params
     try:
-        connection = pg.connect("postgres", parameters["port"])
+        connection = connect("postgres", parameters["port"])
     except pg.Error as problem:
         lines = [
             Line("server", "answers", False, login.short(problem), "systemctl status postgresql@*; pgstead deploy")
         ]
         module.exit_json(changed=False, lines=login.as_dicts(lines))
-    lines = server_lines(connection, module)
+    lines = asked("server", "answers", server_lines, connection, module)
     connection.close()
+    lines += [drift_line(title, found) for title, found in parameters["drift"].items()]
     for entry in parameters["model"]["databases"]:
         lines += database_lines(module, entry)
     endpoint = Endpoint("direct", parameters["host"], parameters["port"])

@@ -62,6 +62,15 @@ CROSS JOIN LATERAL aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) AS 
 WHERE NOT d.datistemplate AND a.grantee <> d.datdba
 ORDER BY 1, 2, 3;
 
+-- name: parameter_grants
+-- Rights on server settings; grantee "" is PUBLIC.
+SELECT p.parname AS parameter,
+       CASE WHEN a.grantee = 0 THEN '' ELSE pg_get_userbyid(a.grantee) END AS grantee,
+       a.privilege_type AS privilege
+FROM pg_catalog.pg_parameter_acl AS p
+CROSS JOIN LATERAL aclexplode(p.paracl) AS a
+ORDER BY 1, 2, 3;
+
 -- name: dependencies
 -- What holds a role back from being dropped, database by database: objects it owns, rights it was given.
 SELECT pg_get_userbyid(s.refobjid) AS role,

@@ -21,6 +21,31 @@ WHERE f.sourcefile LIKE '%%/conf.d/%%'
   AND (s.source NOT IN ('configuration file', 'session', 'client') OR s.sourcefile NOT LIKE '%%/conf.d/%%')
 ORDER BY 1;
 
+-- name: unread
+-- Configuration files that changed after the server read them, and lines that it could not take.
+-- A setting that only waits for a restart has a line of its own.
+WITH file (path) AS (
+  SELECT sourcefile FROM pg_catalog.pg_file_settings
+  UNION
+  SELECT setting FROM pg_catalog.pg_settings WHERE name IN ('config_file', 'hba_file', 'ident_file')
+), problem (text) AS (
+  SELECT format('%%s changed at %%s, was read at %%s', path, modified::timestamptz(0), pg_conf_load_time()::timestamptz(0))
+  FROM file
+  CROSS JOIN LATERAL (SELECT modification FROM pg_stat_file(path, true)) AS s (modified)
+  WHERE modified > pg_conf_load_time()
+  UNION ALL
+  SELECT format('%%s, line %%s: %%s', f.sourcefile, f.sourceline, f.error)
+  FROM pg_catalog.pg_file_settings AS f
+  LEFT JOIN pg_catalog.pg_settings AS s ON s.name = lower(f.name)
+  WHERE f.error IS NOT NULL
+    AND NOT coalesce(s.context = 'postmaster', f.error LIKE '%% without restarting the server')
+  UNION ALL
+  SELECT format('%%s, line %%s: %%s', current_setting('hba_file'), line_number, error)
+  FROM pg_catalog.pg_hba_file_rules
+  WHERE error IS NOT NULL
+)
+SELECT text FROM problem ORDER BY 1;
+
 -- name: role
 -- What a role could do that no declared kind may.
 -- Parameters: role, owner.
@@ -32,14 +57,15 @@ SELECT r.rolsuper OR r.rolcreaterole OR r.rolbypassrls OR r.rolreplication AS po
        has_database_privilege(r.rolname, current_database(), 'CREATE') AS create_schema,
        (SELECT coalesce(string_agg(n.nspname, ', '), '') FROM pg_catalog.pg_namespace AS n
         WHERE n.nspname !~ '^pg_' AND has_schema_privilege(r.oid, n.oid, 'CREATE')) AS create_in,
-       pg_has_role(r.rolname, %(owner)s, 'USAGE') AS acts_as_owner,
-       pg_has_role(r.rolname, %(owner)s, 'MEMBER') AS member_of_owner
+       coalesce(pg_has_role(r.oid, o.oid, 'USAGE'), false) AS acts_as_owner,
+       coalesce(pg_has_role(r.oid, o.oid, 'MEMBER'), false) AS member_of_owner
 FROM pg_catalog.pg_roles AS r
+LEFT JOIN pg_catalog.pg_roles AS o ON o.rolname = %(owner)s
 WHERE r.rolname = %(role)s;
 
 -- name: extension
 -- Parameters: name.
-SELECT e.extversion AS installed, a.default_version AS available
+SELECT e.extversion AS installed, quote_ident(n.nspname) AS schema
 FROM pg_catalog.pg_extension AS e
-JOIN pg_catalog.pg_available_extensions AS a ON a.name = e.extname
+JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace
 WHERE e.extname = %(name)s;

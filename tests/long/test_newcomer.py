@@ -21,7 +21,7 @@ LEFTOVERS = (
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An empty clone of what is committed."""
     folder = tmp_path_factory.mktemp("newcomer") / "pgstead"
-    subprocess.run(["git", "clone", "-q", HOME, folder], check=True)
+    subprocess.run(["git", "-c", "safe.directory=*", "clone", "-q", HOME, folder], check=True)
     assert leftovers() == [], "a sandbox is running: `make down` first"
     yield folder
     make(folder, "down")

@@ -33,6 +33,9 @@ CONSISTENT = {
     },
     "two databases of one owner": {
         "databases": [SHOP, {"name": "depot", "owner": "shop_owner"}], "secrets": SECRETS},
+    "an owner's name that just fits": {"databases": [SHOP | {"name": "s" * 57}], "secrets": SECRETS},
+    "a long name with an owner": {"databases": [SHOP | {"name": "s" * 63, "owner": "boss"}], "secrets": SECRETS},
+    "an owner that is a group": declared(cluster_roles=[{"name": "shop_owner", "login": "no"}]),
     "a secret of twelve characters": declared(secrets={"shop_app": "abcdefghijkl"}),
     "just enough connections": declared(postgresql_max_connections=53),
     "connections by a setting": declared(postgresql_settings={"max_connections": "53"}, postgresql_max_connections=10),
@@ -49,6 +52,16 @@ def test_a_consistent_declaration_passes(values: dict[str, Any]) -> None:
 
 
 CONTRADICTORY = {
+    "an owner whose name PostgreSQL would cut": (
+        {"databases": [SHOP | {"name": "s" * 58}], "secrets": SECRETS},
+        f"databases[0].owner: found '{'s' * 58}_owner', 64 bytes, made of the database's name; "
+        "write owner: explicitly, at most 63 bytes",
+    ),
+    "an owner that is a cluster role and logs in": (
+        declared(cluster_roles=[{"name": "shop_owner"}], secrets={"shop_owner": PASSWORD}),
+        "databases[0].owner: found 'shop_owner'; it is a cluster role that logs in, an owner never does: "
+        "write login: false there",
+    ),
     "a database twice": (
         {"databases": [SHOP, {"name": "shop"}], "secrets": SECRETS},
         "databases: found 'shop' 2 times",

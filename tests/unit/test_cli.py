@@ -184,7 +184,9 @@ def test_a_failed_run_exits_with_its_code_and_tells_what_to_do(passed: dict[str,
 
 def checklist(*oks: bool) -> runner.Outcome:
     lines = [{"area": "server", "title": f"line {i}", "ok": ok, "found": "x", "fix": "y"} for i, ok in enumerate(oks)]
-    return runner.Outcome(results={"db1": {"checklist": lines, "urls": [{"name": "DATABASE_URL", "url": "u"}]}})
+    return runner.Outcome(
+        results={"db1": {"checklist": lines, "urls": [{"database": "shop", "name": "DATABASE_URL", "url": "u"}]}}
+    )
 
 
 NO_ANSWER = runner.Outcome(exit_code=Exit.UNREACHABLE, failures=[Failure("db1", "ping", "gone", "", Exit.UNREACHABLE)])

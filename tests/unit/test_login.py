@@ -35,7 +35,7 @@ class Server:
     def login(self, **asked: Any) -> Any:
         right = self.any_password or asked["password"] == PASSWORDS[asked["user"]]
         if asked["user"] not in self.admits[asked["port"]] or not right:
-            raise Refused('connection to server at "db1", port 6432 failed: FATAL:  no such luck\n')
+            raise Refused('connection to server at "db1", port 6432 failed: FATAL:  password authentication failed\n')
         assert asked["sslmode"] == "require"
         return self
 
@@ -98,6 +98,48 @@ def test_every_role_gets_in_by_its_own_url_and_by_no_other(lines: Any) -> None:
 )
 def test_what_does_not_hold_is_red(lines: Any, server: Server, title: str) -> None:
     assert [line[1] for line in lines(server, POOLED) if not line[2]] == [title]
+
+
+REFUSALS = (
+    'password authentication failed for user "app"',
+    "SASL authentication failed",
+    'no pg_hba.conf entry for host "10.0.0.1", user "app", database "shop", SSL encryption',
+    'pg_hba.conf rejects connection for host "10.0.0.1", user "app", database "shop", no encryption',
+    'role "app" does not exist',
+    'role "app" is not permitted to log in',
+    'permission denied for database "shop"',
+    "no authentication method is found",
+    "login rejected",
+    "no such user",
+    "SSL required",
+)
+FAILURES = (
+    "sorry, too many clients already",
+    "no more connections allowed (max_client_conn)",
+    'too many connections for role "app"',
+    "query_wait_timeout",
+    "client_login_timeout (server down)",
+    "the database system is starting up",
+    'database "shop" does not exist',
+    'server login failed: FATAL password authentication failed for user "app"',
+    'server login has been failing, cached error: role "app" does not exist (server_login_retry)',
+    "bouncer config error",
+)
+
+
+@pytest.mark.parametrize("text", REFUSALS)
+def test_who_is_not_wanted_is_refused(text: str) -> None:
+    problem = Refused(f'connection to server at "db1", port 6432 failed: FATAL:  {text}\n')
+    assert login.is_refusal(problem)
+
+
+@pytest.mark.parametrize("text", [f"FATAL:  {text}" for text in FAILURES] + ["Connection refused", "timeout expired"])
+def test_a_full_pool_or_a_dead_server_refuses_nobody(text: str, lines: Any) -> None:
+    class Broken(Server):
+        def login(self, **asked: Any) -> Any:
+            raise Refused(f'connection to server at "db1", port 6432 failed: {text}\n')
+
+    assert {line[2] for line in lines(Broken({}), POOLED)} == {False}
 
 
 @pytest.mark.parametrize(("state", "found"), [("42501", "42501"), ("", ""), (None, "unknown")])

@@ -214,16 +214,19 @@ DIFFERENCES: dict[str, tuple[Callable[[State], Any], str, bool]] = {
         'GRANT "shop_owner" TO "mig" WITH ADMIN FALSE, INHERIT FALSE, SET TRUE', False),
     "a membership has more rights by another's grant": (
         lambda s: s["memberships"].append(row(s["memberships"], member="mig") | {"inherit": True, "grantor": "x"}),
-        'REVOKE INHERIT OPTION FOR "shop_owner" FROM "mig" GRANTED BY "x"', False),
+        'REVOKE INHERIT OPTION FOR "shop_owner" FROM "mig" GRANTED BY "x" CASCADE', False),
+    "a membership that somebody else granted alone": (
+        lambda s: row(s["memberships"], member="rep").update(grantor="operator"),
+        'GRANT "staff" TO "rep" WITH ADMIN FALSE, INHERIT TRUE, SET TRUE', False),
     "a membership has fewer rights": (
         lambda s: row(s["memberships"], member="rep").update(set=False),
         'GRANT "staff" TO "rep" WITH ADMIN FALSE, INHERIT TRUE, SET TRUE', False),
     "an undeclared membership": (
         lambda s: s["memberships"].append(row(s["memberships"], member="rep") | {"member": "app", "grantor": "x"}),
-        'REVOKE "staff" FROM "app" GRANTED BY "x"', True),
+        'REVOKE "staff" FROM "app" GRANTED BY "x" CASCADE', True),
     "an undeclared membership in PostgreSQL's own group": (
         lambda s: s["memberships"].append(row(s["memberships"], member="rep") | {"role": "pg_read_all_data"}),
-        'REVOKE "pg_read_all_data" FROM "rep" GRANTED BY "postgres"', True),
+        'REVOKE "pg_read_all_data" FROM "rep" GRANTED BY "postgres" CASCADE', True),
     "another owner": (
         lambda s: row(s["databases"], name="shop").update(owner="app"),
         'ALTER DATABASE "shop" OWNER TO "shop_owner"', False),
@@ -341,6 +344,10 @@ HARMLESS: dict[str, Callable[[State], Any]] = {
     "a setting's name in another case": lambda s: row(s["settings"], name="TimeZone").update(name="timezone"),
     "an undeclared schema": lambda s: s["inside"]["shop"]["schemas"].append({"name": "x", "owner": "y"}),
     "an extension of any version": lambda s: row(s["inside"]["shop"]["extensions"], name="vector").update(version="9"),
+    "a service's rights on a schema": lambda s: s["inside"]["shop"]["schema_grants"].append(
+        {"schema": "hidden", "grantee": "pgbouncer", "privilege": "USAGE"}),
+    "a service's rights on a setting": lambda s: s["parameter_grants"].append(
+        {"parameter": "a.b", "grantee": "pgbouncer", "privilege": "SET"}),
     "rights in an undeclared database": lambda s: s["database_grants"].append(
         {"database": "postgres", "grantee": "app", "privilege": "CONNECT"}),
 }  # fmt: skip

@@ -14,6 +14,7 @@ from . import model, tuning
 from .schema import Problem, nearest
 
 SECRET_LENGTH = 12
+NAME_LENGTH = 63  # bytes; PostgreSQL silently cuts longer names (NAMEDATALEN)
 PLACEHOLDERS = {
     "changeme",
     "change_me",
@@ -115,6 +116,7 @@ def declaration(values: dict[str, Any]) -> Iterator[Problem]:
     cluster_roles = values.get("cluster_roles") or []
     yield from _duplicates(databases, cluster_roles)
     expanded = model.expand(databases, cluster_roles)
+    yield from _owners(databases, expanded)
     if "secrets" in values:
         yield from _secrets(expanded, values["secrets"])
     yield from _kinds(databases)
@@ -153,6 +155,23 @@ def _duplicates(databases: list[dict[str, Any]], cluster_roles: list[dict[str, A
                 f"{path}.name",
                 repr(name),
                 f"it is the owner of databases[{owners[name]}]; the owner never logs in, name another role",
+            )
+
+
+def _owners(databases: list[dict[str, Any]], expanded: dict[str, Any]) -> Iterator[Problem]:
+    """Owners that PostgreSQL would cut short, or that would log in."""
+    logins = {role["name"] for role in expanded["roles"] if role["kind"] == "cluster" and role["login"]}
+    for i, (entry, database) in enumerate(zip(databases, expanded["databases"], strict=True)):
+        owner, path = database["owner"], f"databases[{i}].owner"
+        if not entry.get("owner") and len(owner.encode()) > NAME_LENGTH:
+            yield Problem(
+                path,
+                f"{owner!r}, {len(owner.encode())} bytes, made of the database's name",
+                f"write owner: explicitly, at most {NAME_LENGTH} bytes",
+            )
+        if owner in logins:
+            yield Problem(
+                path, repr(owner), "it is a cluster role that logs in, an owner never does: write login: false there"
             )
 
 

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from . import pg
 
 DENIED = "42501"  # insufficient_privilege
+HARMLESS = "cannot create, escalate or run programs"
+
+# How PostgreSQL 15 to 18 and PgBouncer 1.18 to 1.26 say that it is this client they do not want. A connection that
+# fails has no SQLSTATE in libpq, and everything else - a full pool, a limit, a dead server - refuses nobody.
+_REFUSALS = re.compile(
+    r"""
+    (password|SCRAM|SASL|peer|ident|certificate|"trust")\ authentication\ failed  # also of an expired password
+    | authentication\ failed\ for\ user
+    # PostgreSQL
+    | no\ pg_hba\.conf\ entry\ for
+    | pg_hba\.conf\ rejects\ connection
+    | role\ ".*"\ (does\ not\ exist|is\ not\ permitted\ to\ log\ in)
+    | permission\ denied\ for\ database\ "
+    # PgBouncer
+    | no\ authentication\ method\ is\ found  # no line of its hba file
+    | (unix\ socket\ )?login\ rejected
+    | no\ such\ user
+    | SSL\ required | TLS\ connection\ required | TLS\ client\ certificate\ required
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
 
 
 @dataclass(frozen=True)
@@ -89,6 +111,11 @@ def short(problem: Exception) -> str:
     return text
 
 
+def is_refusal(problem: Exception) -> bool:
+    """Whether a connection failed because of who asked, and not for any other reason."""
+    return bool(_REFUSALS.match(short(problem)))
+
+
 def check_logins(model: dict[str, Any], endpoint: Endpoint, passwords: dict[str, str]) -> list[Line]:
     """For every login role: that it gets in here if declared, and does not if not; and what it cannot do inside.
 
@@ -108,32 +135,52 @@ def check_logins(model: dict[str, Any], endpoint: Endpoint, passwords: dict[str,
     return lines
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What a login got.
+
+    Args:
+        text: for people.
+        refused: whether it is this client that is not wanted.
+    """
+
+    text: str
+    refused: bool
+
+
+def _answer(endpoint: Endpoint, database: str, role: str, password: str) -> tuple[_Answer, Any]:
+    """What a login gets, and the connection, None where there is none."""
+    try:
+        return _Answer("logged in", False), login(endpoint, database, role, password)
+    except pg.Error as problem:
+        return _Answer(short(problem), is_refusal(problem)), None
+
+
 def _check_role(
     role: dict[str, Any], area: str, database: str, owner: str, endpoint: Endpoint, passwords: dict[str, str]
 ) -> list[Line]:
-    wanted = endpoint.name in role["endpoints"]
-    try:
-        connection = login(endpoint, database, role["name"], passwords[role["secret"]])
-    except pg.Error as problem:
-        if wanted:
-            title = f"logs in to {database} by the {endpoint.name} URL"
-            return [Line(area, title, False, short(problem), "deploy; then compare vault.yml with the stored password")]
-        return [Line(area, f"is refused by the {endpoint.name} URL", True, short(problem))]
-    if not wanted:
-        connection.close()
+    by = f"by the {endpoint.name} URL"
+    password = passwords[role["secret"]]
+    answer, connection = _answer(endpoint, database, role["name"], password)
+    if endpoint.name not in role["endpoints"]:
+        if connection:
+            connection.close()
         fix = f"deploy; or declare endpoints: [{endpoint.name}] if it may"
-        return [Line(area, f"is refused by the {endpoint.name} URL", False, "logged in", fix)]
-    lines = [Line(area, f"logs in to {database} by the {endpoint.name} URL", True, "logged in, over TLS")]
-    try:
-        wrong = login(endpoint, database, role["name"], passwords[role["secret"]] + "x")
+        return [Line(area, f"is refused {by}", answer.refused, answer.text, fix)]
+    if not connection:
+        fix = "deploy; then compare vault.yml with the stored password"
+        return [Line(area, f"logs in to {database} {by}", False, answer.text, fix)]
+    lines = [Line(area, f"logs in to {database} {by}", True, f"{answer.text}, over TLS")]
+    answer, wrong = _answer(endpoint, database, role["name"], password + "x")
+    if wrong:
         wrong.close()
-        lines.append(
-            Line(area, "is refused with a wrong password", False, "logged in", "look for `trust` in hba files")
-        )
-    except pg.Error as problem:
-        lines.append(Line(area, "is refused with a wrong password", True, short(problem)))
+    fix = "look for `trust` in hba files; where nobody is refused, see why the connection failed"
+    lines.append(Line(area, "is refused with a wrong password", answer.refused, answer.text, fix))
     if role["kind"] in ("app", "readonly"):
-        lines.append(_cannot(connection, area, role, owner))
+        try:
+            lines.append(_cannot(connection, area, role, owner))
+        except pg.Error as problem:  # the connection broke
+            lines.append(Line(area, HARMLESS, False, short(problem), "see the server's log"))
     connection.close()
     return lines
 
@@ -150,11 +197,11 @@ def _cannot(connection: Any, area: str, role: dict[str, Any], owner: str) -> Lin
         "become superuser": 'SET LOCAL ROLE "postgres"',
         "create roles": "CREATE ROLE pgstead_probe",
     }
+    if not role["writers"]:
+        attempts["make a large object"] = "SELECT lo_create(0)"
     answers = {what: refusal(connection, statement) for what, statement in attempts.items()}
     allowed = [
         f"{what}{f' (refused with {state} only)' * bool(state)}" for what, state in answers.items() if state != DENIED
     ]
     found = f"allowed: {', '.join(allowed)}" if allowed else f"{len(attempts)} of {len(attempts)} attempts refused"
-    return Line(
-        area, "cannot create, escalate or run programs", not allowed, found, "deploy with postgresql_prune=true"
-    )
+    return Line(area, HARMLESS, not allowed, found, "deploy with postgresql_prune=true")

@@ -9,6 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 # What each kind of role may do with the objects of its database's schemas, and by which URL it comes.
+# PUBLIC may execute no function of these schemas, so `functions` is all there is; one of an extension is everybody's.
+# A readonly role has none, because a SECURITY DEFINER function writes with the owner's rights. Who reads a view needs
+# EXECUTE on the functions in it: `privileges: [{tables: [SELECT], functions: [EXECUTE]}]` declares that.
+# `writers` are the functions of WRITERS below.
 # docs/reference/roles.md is generated from this table.
 KINDS: dict[str, dict[str, Any]] = {
     "app": {
@@ -16,6 +20,8 @@ KINDS: dict[str, dict[str, Any]] = {
         "endpoints": ["pooled"],
         "tables": ["SELECT", "INSERT", "UPDATE", "DELETE"],
         "sequences": ["USAGE"],
+        "functions": ["EXECUTE"],
+        "writers": True,
         "settings": {},
     },
     "migrator": {
@@ -23,13 +29,17 @@ KINDS: dict[str, dict[str, Any]] = {
         "endpoints": ["direct"],
         "tables": [],
         "sequences": [],
+        "functions": [],
+        "writers": False,
         "settings": {},
     },
     "readonly": {
-        "purpose": "reports and analytics; reads every table, writes none",
+        "purpose": "reports and analytics; reads every table, writes none, executes no function",
         "endpoints": ["pooled", "direct"],
         "tables": ["SELECT"],
         "sequences": [],
+        "functions": [],
+        "writers": False,
         "settings": {"default_transaction_read_only": "on"},
     },
     "custom": {
@@ -37,8 +47,27 @@ KINDS: dict[str, dict[str, Any]] = {
         "endpoints": ["direct"],
         "tables": [],
         "sequences": [],
+        "functions": [],
+        "writers": False,
         "settings": {},
     },
+}
+
+# Functions of PostgreSQL itself that write where no right on a table is asked for, with the version from which PUBLIC
+# loses them. The owner keeps them (pg_restore makes large objects), and so does `"writers": True`: JDBC and Hibernate
+# keep a Blob as a large object. lo_import and lo_export are the superuser's alone since ever; lo_open, loread and
+# lo_get ask for rights on the object. Signatures must be those of every later version, or a dump, which carries
+# these rights, would not restore there: that of pg_logical_emit_message changed in 17.
+WRITERS = {
+    "lo_creat": 15,
+    "lo_create": 15,
+    "lo_from_bytea": 15,
+    "lo_put": 15,
+    "lo_truncate": 15,
+    "lo_truncate64": 15,
+    "lo_unlink": 15,
+    "lowrite": 15,
+    "pg_logical_emit_message": 17,
 }
 
 ATTRIBUTES = ("CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS", "SUPERUSER")
@@ -61,7 +90,7 @@ def expand(databases: list[dict[str, Any]], cluster_roles: list[dict[str, Any]])
         owner = database["owner"]
         if not any(role["name"] == owner for role in roles):
             roles.append(_role({"name": owner, "login": False}, database, "owner"))
-        roles += [_role(entry, database, entry.get("kind", "app")) for entry in database["roles"]]
+        roles += [_role(entry, database, entry.get("kind") or "app") for entry in database["roles"]]
     return {"databases": long_databases, "roles": roles}
 
 
@@ -72,13 +101,29 @@ def _database(entry: dict[str, Any]) -> dict[str, Any]:
         "owner": entry.get("owner") or f"{name}_owner",
         "encoding": entry.get("encoding") or "UTF8",
         "locale": entry.get("locale") or "",
-        "connection_limit": entry.get("connection_limit", -1),
+        "connection_limit": _number(entry.get("connection_limit"), -1),
         "settings": _settings(entry.get("settings")),
         "extensions": [_named(item, {"schema": "", "version": ""}) for item in entry.get("extensions") or []],
         "schemas": [_named(item, {"owner": ""}) for item in entry.get("schemas") or ["public"]],
-        "pool": POOL_DEFAULTS | (entry.get("pool") or {}),
+        "pool": _pool(entry.get("pool") or {}),
         "roles": entry.get("roles") or [],
     }
+
+
+def _pool(entry: dict[str, Any]) -> dict[str, Any]:
+    numbers = {key: _number(entry.get(key), POOL_DEFAULTS[key]) for key in ("size", "reserve")}
+    return numbers | {"mode": entry.get("mode") or POOL_DEFAULTS["mode"]}
+
+
+# Quotes, and `-e` on the command line, make texts of numbers and booleans; schema.py lets the same ones through.
+
+
+def _number(value: Any, default: int) -> int:
+    return default if value is None else int(value)
+
+
+def _truth(value: Any, default: bool) -> bool:
+    return default if value is None else str(value).lower() in ("true", "yes", "on", "1")
 
 
 def _role(entry: dict[str, Any], database: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -90,31 +135,34 @@ def _role(entry: dict[str, Any], database: dict[str, Any], kind: str) -> dict[st
         # RESET ROLE it has no right at all. INHERIT FALSE keeps it from using both at once.
         memberships.insert(0, {"role": database["owner"], "inherit": False, "set": True, "admin": False})
         settings["role"] = database["owner"]
-    privileges = entry.get("privileges") or [
-        {"schema": schema["name"], "tables": rights["tables"], "sequences": rights["sequences"]}
-        for schema in database["schemas"]
-        if rights["tables"]
-    ]
+    kinds_own = {key: rights[key] for key in ("tables", "sequences", "functions")}
+    privileges = entry.get("privileges")
+    if privileges is None:
+        privileges = [
+            {"schema": schema["name"]} | kinds_own for schema in database["schemas"] if any(kinds_own.values())
+        ]
+    login = _truth(entry.get("login"), True)
     return {
         "name": entry["name"],
         "kind": kind,
         "database": database["name"],
-        "login": entry.get("login", True),
+        "login": login,
         "secret": entry.get("secret") or entry["name"],
         "attributes": _attributes(entry),
-        "connection_limit": entry.get("connection_limit", -1),
+        "connection_limit": _number(entry.get("connection_limit"), -1),
         "valid_until": str(entry.get("valid_until") or ""),
         "settings": settings | _settings(entry.get("settings")),
         "memberships": memberships,
-        "endpoints": list(entry.get("endpoints") or rights["endpoints"]) if entry.get("login", True) else [],
+        "endpoints": list(entry.get("endpoints") or rights["endpoints"]) if login else [],
         "privileges": [
             {"schema": "public", "tables": [], "sequences": [], "functions": []} | item for item in privileges
         ],
+        "writers": rights["writers"],
     }
 
 
 def _cluster_role(entry: dict[str, Any]) -> dict[str, Any]:
-    login = entry.get("login", True)
+    login = _truth(entry.get("login"), True)
     return {
         "name": entry["name"],
         "kind": "cluster",
@@ -122,12 +170,13 @@ def _cluster_role(entry: dict[str, Any]) -> dict[str, Any]:
         "login": login,
         "secret": entry.get("secret") or entry["name"],
         "attributes": _attributes(entry),
-        "connection_limit": entry.get("connection_limit", -1),
+        "connection_limit": _number(entry.get("connection_limit"), -1),
         "valid_until": str(entry.get("valid_until") or ""),
         "settings": _settings(entry.get("settings")),
         "memberships": [_membership(item) for item in entry.get("member_of") or []],
         "endpoints": list(entry.get("endpoints") or ["direct"]) if login else [],
         "privileges": [],
+        "writers": False,
     }
 
 
@@ -137,7 +186,10 @@ def _attributes(entry: dict[str, Any]) -> list[str]:
 
 def _membership(item: Any) -> dict[str, Any]:
     short = {"role": item} if isinstance(item, str) else item
-    return {"inherit": True, "set": True, "admin": False} | short
+    return {"role": short["role"]} | {
+        option: _truth(short.get(option), default)
+        for option, default in (("inherit", True), ("set", True), ("admin", False))
+    }
 
 
 def _named(item: Any, defaults: dict[str, Any]) -> dict[str, Any]:

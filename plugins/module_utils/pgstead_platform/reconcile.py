@@ -14,12 +14,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .model import WRITERS
+
 MANAGED_COMMENT = "pgstead: "  # comment of database roles that another role of pgstead made for itself
 
 # Settings whose value is a list of names: each is quoted alone (PostgreSQL source, GUC_LIST_QUOTE).
 _LISTS = {"search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries"}
 
-_PLURALS = {"TABLE": "TABLES", "SEQUENCE": "SEQUENCES", "ROUTINE": "FUNCTIONS"}
+_PLURALS = {
+    "TABLE": "TABLES",
+    "SEQUENCE": "SEQUENCES",
+    "ROUTINE": "FUNCTIONS",
+    "TYPE": "TYPES",
+    "SCHEMA": "SCHEMAS",
+    "LARGE OBJECT": "LARGE OBJECTS",
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,11 @@ def ident(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def who(grantee: str) -> str:
+    """Whom a right is given to, as SQL: "" is PUBLIC."""
+    return ident(grantee) if grantee else "PUBLIC"
+
+
 def literal(text: str) -> str:
     """A quoted string constant (standard_conforming_strings is on)."""
     return "'" + text.replace("'", "''") + "'"
@@ -75,6 +89,7 @@ def cluster(desired: dict[str, Any], observed: dict[str, Any], decisions: dict[s
         *_databases(desired, observed),
         *_database_grants(desired, observed),
         *_settings(desired, observed),
+        *_parameter_grants(desired, observed),
     ]
 
 
@@ -188,39 +203,43 @@ def _membership_text(item: dict[str, Any], version: int) -> str:
 
 
 def _memberships(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[Step]:
+    """Every declared membership is granted by the bootstrap superuser, so that it hangs by nobody's ADMIN OPTION.
+
+    From PostgreSQL 16 on others may have granted the same one, and with more options: these are taken away. Before,
+    there is one grant, and a GRANT only ever adds to it.
+    """
     version = observed["version"]
     options = ("admin",) if version < 16 else ("admin", "inherit", "set")
+    bootstrap = next(role["name"] for role in observed["roles"] if role["is_bootstrap"])
     found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in observed["memberships"]:
         found[row["role"], row["member"]].append(row)
     wanted = {(item["role"], role["name"]): item for role in desired["roles"] for item in role["memberships"]}
+    declared = {role["name"] for role in desired["roles"]}
+
+    def revoke(row: dict[str, Any], option: str = "") -> str:
+        what = f"{option} FOR " if option else ""
+        by = f" GRANTED BY {ident(row['grantor'])} CASCADE" if version >= 16 else ""
+        return f"REVOKE {what}{ident(row['role'])} FROM {ident(row['member'])}{by}"
+
     for (group, member), item in wanted.items():
         rows = found.get((group, member), [])
-        # Several grantors may each have granted it; what counts is their union.
-        has = {option: any(row[option] for row in rows) for option in options}
-        if rows and all(has[option] == item[option] for option in options):
-            continue
-        text = _membership_text(item, version)
-        before = _membership_text({"admin": False, "inherit": False, "set": False} | has, version) if rows else ""
-        yield Step(
-            f"membership of {member} in {group}",
-            before,
-            text or "member",
-            f"GRANT {ident(group)} TO {ident(member)} {text}".rstrip(),
-        )
-    declared = {role["name"] for role in desired["roles"]}
-    for (group, member), rows in found.items():
-        if (group, member) in wanted or not {group, member} & declared:
-            continue
+        own = [row for row in rows if version < 16 or row["grantor"] == bootstrap]
+        title = f"membership of {member} in {group}"
+        if not own or any(row[o] != item[o] for row in own for o in options if version >= 16 or item[o]):
+            text = _membership_text(item, version)
+            before = _membership_text(own[0], version) if own else ""
+            yield Step(title, before, text or "member", f"GRANT {ident(group)} TO {ident(member)} {text}".rstrip())
         for row in rows:
-            by = f" GRANTED BY {ident(row['grantor'])}" if version >= 16 else ""
-            yield Step(
-                f"membership of {member} in {group}",
-                _membership_text(row, version) or "member",
-                "",
-                f"REVOKE {ident(group)} FROM {ident(member)}{by}",
-                prune=True,
-            )
+            for option in options:
+                if row[option] and not item[option] and (version < 16 or row not in own):
+                    name = f"{option.upper()} OPTION"
+                    yield Step(title, f"{name}, granted by {row['grantor']}", "", revoke(row, name))
+    for (group, member), rows in found.items():
+        if (group, member) not in wanted and {group, member} & declared:
+            for row in rows:
+                before = _membership_text(row, version) or "member"
+                yield Step(f"membership of {member} in {group}", before, "", revoke(row), prune=True)
 
 
 def _databases(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[Step]:
@@ -269,7 +288,7 @@ def _database_grants(desired: dict[str, Any], observed: dict[str, Any]) -> Itera
         (database["name"], role["name"], "CONNECT")
         for database in desired["databases"]
         for role in desired["roles"]
-        if role["login"] and role["database"] in ("", database["name"])
+        if role["login"] and role["database"] in ("", database["name"]) and role["name"] != database["owner"]
     }
     declared = {database["name"] for database in desired["databases"]}
     services = {role["name"] for role in observed["roles"] if role["comment"].startswith(MANAGED_COMMENT)}
@@ -283,12 +302,11 @@ def _database_grants(desired: dict[str, Any], observed: dict[str, Any]) -> Itera
     for name, grantee, privilege in sorted(has - wanted):
         if name not in declared or grantee in services:
             continue
-        who = ident(grantee) if grantee else "PUBLIC"
         yield Step(
             f"rights on database {name}",
             f"{privilege} for {grantee or 'PUBLIC'}",
             "",
-            f"REVOKE {privilege} ON DATABASE {ident(name)} FROM {who}",
+            f"REVOKE {privilege} ON DATABASE {ident(name)} FROM {who(grantee)}",
             prune=bool(grantee),  # rights of PUBLIC are declared away by every database
         )
 
@@ -338,19 +356,66 @@ def _settings(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[Ste
         yield Step(title, f"{name} = {value}", "", f"ALTER {clause} RESET {name}", prune=True)
 
 
+def _parameter_grants(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[Step]:
+    """Rights on server settings (GRANT ... ON PARAMETER): none is ever declared."""
+    grantees = {role["name"] for role in desired["roles"]} | {""}
+    for row in observed["parameter_grants"]:
+        if row["grantee"] in grantees:
+            name = ".".join(map(ident, row["parameter"].split(".")))
+            yield Step(
+                f"rights on setting {row['parameter']}",
+                f"{row['privilege']} for {row['grantee'] or 'PUBLIC'}",
+                "",
+                f"REVOKE {row['privilege']} ON PARAMETER {name} FROM {who(row['grantee'])}",
+                prune=True,
+            )
+
+
 # ---- one database: schemas, extensions, rights ---------------------------------------------------------
 
 
 def wanted_grants(desired: dict[str, Any], database: dict[str, Any]) -> list[dict[str, str]]:
-    """Declared rights on the objects of a database's schemas: [{schema, kind, grantee, privilege}]."""
-    return [
-        {"schema": item["schema"], "kind": kind, "grantee": role["name"], "privilege": privilege}
-        for role in desired["roles"]
-        if role["database"] == database["name"]
+    """Declared rights on the objects of a database's schemas: [{schema, kind, grantee, privilege}].
+
+    The owner role is lent EXECUTE on what others own in its schemas, because PUBLIC has it nowhere.
+    In pg_catalog only the functions of model.WRITERS are looked at.
+    """
+    roles = [role for role in desired["roles"] if role["database"] == database["name"]]
+    rights = [
+        (item["schema"], kind, role["name"], privilege)
+        for role in roles
         for item in role["privileges"]
         for kind, key in (("TABLE", "tables"), ("SEQUENCE", "sequences"), ("ROUTINE", "functions"))
         for privilege in item[key]
     ]
+    rights += [(schema["name"], "ROUTINE", database["owner"], "EXECUTE") for schema in database["schemas"]]
+    writers = [role["name"] for role in roles if role["writers"]]
+    rights += [("pg_catalog", "ROUTINE", name, "EXECUTE") for name in (database["owner"], *writers)]
+    return [dict(zip(("schema", "kind", "grantee", "privilege"), right, strict=True)) for right in rights]
+
+
+def writers(version: int) -> list[str]:
+    """Functions of pg_catalog that PUBLIC may not execute; see model.WRITERS."""
+    return [name for name, since in WRITERS.items() if version >= since]
+
+
+def fresh_database(desired: dict[str, Any], entry: dict[str, Any], version: int) -> dict[str, Any]:
+    """What observe-database.sql will find in a database that is yet to be created."""
+    functions = {"schema": "pg_catalog", "kind": "ROUTINE", "privilege": "EXECUTE", "objects": writers(version)}
+    grantees = [item["grantee"] for item in wanted_grants(desired, entry) if item["schema"] == "pg_catalog"]
+    return {
+        "schemas": [{"name": "public", "owner": "pg_database_owner"}],
+        "schema_grants": [],
+        "extensions": [{"name": "plpgsql", "version": "", "schema": "pg_catalog"}],
+        "object_grants": [functions | {"what": "missing", "grantee": grantee} for grantee in grantees]
+        + [functions | {"what": "extra", "grantee": ""}],
+        "default_grants": [_built_in(entry["owner"])],
+    }
+
+
+def _built_in(owner: str) -> dict[str, str]:
+    """The right that PostgreSQL gives PUBLIC on every new function."""
+    return {"schema": "", "kind": "ROUTINE", "creator": owner, "grantee": "", "privilege": "EXECUTE"}
 
 
 def database(desired: dict[str, Any], entry: dict[str, Any], observed: dict[str, Any]) -> list[Step]:
@@ -421,14 +486,16 @@ def _extensions(entry: dict[str, Any], observed: dict[str, Any]) -> Iterator[Ste
 
 
 def _schema_grants(desired: dict[str, Any], entry: dict[str, Any], observed: dict[str, Any]) -> Iterator[Step]:
+    owners = {schema["name"]: schema["owner"] or entry["owner"] for schema in entry["schemas"]}
     wanted = {
         (item["schema"], role["name"], "USAGE")
         for role in desired["roles"]
         if role["database"] == entry["name"]
         for item in role["privileges"]
+        if role["name"] != owners.get(item["schema"])
     }
     has = {(row["schema"], row["grantee"], row["privilege"]) for row in observed["schema_grants"]}
-    managed = {role["name"] for role in desired["roles"]}
+    grantees = {role["name"] for role in desired["roles"]} | {""}
     for schema, grantee, privilege in sorted(wanted - has):
         yield Step(
             f"rights on schema {entry['name']}.{schema}",
@@ -436,22 +503,23 @@ def _schema_grants(desired: dict[str, Any], entry: dict[str, Any], observed: dic
             f"{privilege} for {grantee}",
             f"GRANT {privilege} ON SCHEMA {ident(schema)} TO {ident(grantee)}",
         )
-    for schema, grantee, privilege in sorted(has - wanted):
-        if (grantee == "" and privilege == "CREATE") or grantee in managed:
-            who = ident(grantee) if grantee else "PUBLIC"
+    # PostgreSQL lets PUBLIC look into the schema public, where everything has rights of its own.
+    for schema, grantee, privilege in sorted(has - wanted - {("public", "", "USAGE")}):
+        if grantee in grantees:
             yield Step(
                 f"rights on schema {entry['name']}.{schema}",
                 f"{privilege} for {grantee or 'PUBLIC'}",
                 "",
-                f"REVOKE {privilege} ON SCHEMA {ident(schema)} FROM {who}",
-                prune=bool(grantee),
+                f"REVOKE {privilege} ON SCHEMA {ident(schema)} FROM {who(grantee)}",
+                # Every declared schema declares away that PUBLIC creates in it.
+                prune=bool(grantee) or privilege != "CREATE" or schema not in owners,
             )
 
 
 def _object_grants(observed: dict[str, Any]) -> Iterator[Step]:
     for row in observed["object_grants"]:
-        what, count = row["kind"].lower(), len(row["objects"])
-        title = f"rights of {row['grantee']} on {count} {what}{'s' if count > 1 else ''} of schema {row['schema']}"
+        what, count, grantee = row["kind"].lower(), len(row["objects"]), row["grantee"]
+        title = f"rights of {grantee or 'PUBLIC'} on {count} {what}{'s' if count > 1 else ''} of schema {row['schema']}"
         names = ", ".join(row["objects"])
         missing = row["what"] == "missing"
         verb, to = ("GRANT", "TO") if missing else ("REVOKE", "FROM")
@@ -460,8 +528,9 @@ def _object_grants(observed: dict[str, Any]) -> Iterator[Step]:
             title,
             "" if missing else text,
             text if missing else "",
-            f"{verb} {row['privilege']} ON {row['kind']} {names} {to} {ident(row['grantee'])}",
-            prune=not missing,
+            f"{verb} {row['privilege']} ON {row['kind']} {names} {to} {who(grantee)}",
+            # That PUBLIC executes a function, which PostgreSQL lets it by default, is declared away.
+            prune=not missing and (bool(grantee) or row["kind"] != "ROUTINE"),
         )
 
 
@@ -470,33 +539,41 @@ def _shortened(names: list[str]) -> str:
 
 
 def _default_grants(desired: dict[str, Any], entry: dict[str, Any], observed: dict[str, Any]) -> Iterator[Step]:
-    """Rights on what the owner role will create; one statement per schema, kind and grantee."""
+    """Rights on what will be created, by the owner role or anyone else; one statement per creator, schema and grantee.
+
+    Without a schema they hold in all of them: only there can a right of PUBLIC that PostgreSQL gives be taken away.
+    """
+    owner = entry["owner"]
     wanted = {
-        (item["schema"], item["kind"], item["grantee"], item["privilege"])
+        (item["schema"], item["kind"], owner, item["grantee"], item["privilege"])
         for item in wanted_grants(desired, entry)
-        if item["grantee"] != entry["owner"]
+        if item["grantee"] != owner and item["schema"] != "pg_catalog"
     }
-    has = {(row["schema"], row["kind"], row["grantee"], row["privilege"]) for row in observed["default_grants"]}
-    managed = {role["name"] for role in desired["roles"]}
-    extra = {item for item in has - wanted if item[2] in managed}
+    keys = ("schema", "kind", "creator", "grantee", "privilege")
+    has = {tuple(row[key] for key in keys) for row in observed["default_grants"]}
+    grantees = {role["name"] for role in desired["roles"]} | {""}
+    extra = {item for item in has - wanted if item[3] in grantees}
     for items, verb, to in ((wanted - has, "GRANT", "TO"), (extra, "REVOKE", "FROM")):
-        for (schema, kind, grantee), privileges in _grouped(items):
-            text = f"{', '.join(privileges)} for {grantee}"
+        for (schema, kind, creator, grantee), privileges in _grouped(items):
+            text = f"{', '.join(privileges)} for {grantee or 'PUBLIC'}"
+            where = f"schema {entry['name']}.{schema}" if schema else f"database {entry['name']}"
+            by = "" if creator == owner else f", made by {creator}"
             grant = verb == "GRANT"
             yield Step(
-                f"rights on future {_PLURALS[kind].lower()} of schema {entry['name']}.{schema}",
+                f"rights on future {_PLURALS[kind].lower()} of {where}{by}",
                 "" if grant else text,
                 text if grant else "",
-                f"ALTER DEFAULT PRIVILEGES FOR ROLE {ident(entry['owner'])} IN SCHEMA {ident(schema)}"
-                f" {verb} {', '.join(privileges)} ON {_PLURALS[kind]} {to} {ident(grantee)}",
-                prune=not grant,
+                f"ALTER DEFAULT PRIVILEGES FOR ROLE {ident(creator)}{f' IN SCHEMA {ident(schema)}' if schema else ''}"
+                f" {verb} {', '.join(privileges)} ON {_PLURALS[kind]} {to} {who(grantee)}",
+                prune=not grant and (bool(grantee) or kind != "ROUTINE" or creator != owner),
             )
 
 
 def _grouped(
-    items: Iterable[tuple[str, str, str, str]],
-) -> Iterator[tuple[tuple[str, str, str], list[str]]]:
-    groups: dict[tuple[str, str, str], list[str]] = defaultdict(list)
-    for schema, kind, grantee, privilege in sorted(items):
-        groups[schema, kind, grantee].append(privilege)
+    items: Iterable[tuple[str, ...]],
+) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """Privileges, the last element, by the elements before."""
+    groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for *key, privilege in sorted(items):
+        groups[tuple(key)].append(privilege)
     yield from groups.items()

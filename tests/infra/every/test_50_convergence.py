@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from conftest import DECLARED, Declared, ask, connect, deploy, playbook, verify_lines
 
-APP, READONLY = DECLARED.role("app"), DECLARED.role("readonly")
+from pgstead_platform import login
+
+APP, READONLY, MIGRATOR = (DECLARED.role(kind) for kind in ("app", "readonly", "migrator"))
 DATABASE = APP["database"]
 OWNER = next(db["owner"] for db in DECLARED.model["databases"] if db["name"] == DATABASE)
 
@@ -38,6 +42,30 @@ def test_verify_is_green_and_covers_every_login() -> None:
     for role in DECLARED.model["roles"]:
         for endpoint in role["endpoints"]:
             assert any(area == f"role {role['name']}" and f"by the {endpoint} URL" in title for area, title in titles)
+
+
+def test_verify_answers_whatever_it_meets(superuser: Any) -> None:
+    """An extension outside of the search_path, and a database of somebody else because the owner is gone."""
+    superuser('CREATE SCHEMA "odd Place"; ALTER EXTENSION vector SET SCHEMA "odd Place"', DATABASE)
+    superuser(f'ALTER ROLE "{OWNER}" RENAME TO elsewhere')
+    try:
+        ok = {(line["area"], line["title"]): line["ok"] for line in verify_lines()}
+    finally:
+        superuser(f'ALTER ROLE elsewhere RENAME TO "{OWNER}"')
+        superuser('ALTER EXTENSION vector SET SCHEMA public; DROP SCHEMA "odd Place"', DATABASE)
+    assert ok[f"database {DATABASE}", "has vector, and it computes"]
+    assert ok[f"role {APP['name']}", "has no right beyond its kind"]
+    assert not ok["server", "has databases, roles and rights as declared"]
+
+
+def test_verify_sends_the_node_passwords_to_log_in_with_and_no_other_secret(node: Any, declared: Declared) -> None:
+    playbook("verify", ANSIBLE_KEEP_REMOTE_FILES="1", ANSIBLE_PIPELINING="0")
+    module = node.run("cat /root/.ansible/tmp/*/AnsiballZ_pgstead_verify_server.py").stdout
+    node.run("rm -r /root/.ansible/tmp")
+    (sent,) = (line for line in module.splitlines() if line.startswith("params="))
+    arguments = json.loads(ast.literal_eval(sent.removeprefix("params=").rstrip(",")))["ANSIBLE_MODULE_ARGS"]
+    secrets = {role["secret"] for role in declared.model["roles"] if role["login"]}
+    assert arguments["passwords"] == {name: declared.secrets[name] for name in secrets}
 
 
 @pytest.mark.parametrize(
@@ -68,52 +96,123 @@ def test_drift_of_declared_things_is_seen_and_repaired(superuser: Any, damage: d
 
 
 @pytest.fixture
-def undeclared(superuser: Any) -> Iterator[list[str]]:
-    """Things nobody declared."""
-    extra = [
+def undeclared(superuser: Any) -> Iterator[None]:
+    """Things nobody declared, and rights where one does not look for them."""
+    app, readonly = APP["name"], READONLY["name"]
+    for statement in (
         "CREATE ROLE stranger LOGIN",
         "CREATE DATABASE orphan",
-        f'GRANT "{OWNER}" TO stranger',
-        f'ALTER ROLE "{APP["name"]}" SET geqo = off',
-        f'GRANT TEMPORARY ON DATABASE "{DATABASE}" TO "{APP["name"]}"',
-    ]
-    for statement in extra:
+        f'GRANT "{OWNER}" TO stranger WITH ADMIN OPTION',
+        f'SET ROLE stranger; GRANT "{OWNER}" TO "{MIGRATOR["name"]}" WITH INHERIT TRUE',
+        f'ALTER ROLE "{app}" SET geqo = off',
+        f'GRANT TEMPORARY ON DATABASE "{DATABASE}" TO "{app}"',
+        f'GRANT SET ON PARAMETER log_statement TO "{readonly}"',
+    ):
         superuser(statement)
-    superuser(f'SET ROLE "{OWNER}"; CREATE TABLE kept (id int); GRANT TRUNCATE ON kept TO "{APP["name"]}"', DATABASE)
-    yield extra
+    inside = f"""
+        SET ROLE "{OWNER}";
+        CREATE TABLE kept (id int, n int GENERATED ALWAYS AS IDENTITY);
+        GRANT TRUNCATE ON kept TO "{app}";
+        GRANT INSERT ON kept TO PUBLIC;
+        GRANT UPDATE (id) ON kept TO "{readonly}";
+        GRANT SELECT ON SEQUENCE kept_n_seq TO "{readonly}";
+        ALTER DEFAULT PRIVILEGES GRANT TRUNCATE ON TABLES TO "{readonly}";
+        RESET ROLE;
+        CREATE SCHEMA hidden;
+        CREATE TABLE hidden.secret ();
+        GRANT ALL ON SCHEMA hidden TO "{readonly}";
+        GRANT ALL ON hidden.secret TO "{readonly}";
+        ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA hidden GRANT ALL ON TABLES TO "{readonly}";
+    """
+    superuser(inside, DATABASE)
+    yield
     superuser("DROP TABLE IF EXISTS kept", DATABASE)
+    superuser("DROP SCHEMA IF EXISTS hidden CASCADE", DATABASE)
     superuser("DROP DATABASE IF EXISTS orphan")
     deploy("--prune")
 
 
-def test_undeclared_things_are_reported_and_removed_only_when_asked(undeclared: list[str], superuser: Any) -> None:
-    reported = deploy()
-    text = reported.stderr
-    for named in ("role stranger", "database orphan", "geqo = off", "TRUNCATE", "TEMPORARY"):
-        assert named in text, text
+# What the undeclared rights allow the readonly role.
+MISDEEDS = (
+    "INSERT INTO public.kept VALUES (1)",
+    "UPDATE public.kept SET id = 1",
+    "SELECT last_value FROM public.kept_n_seq",
+    "DELETE FROM hidden.secret",
+    "CREATE TABLE hidden.more ()",
+    "SET LOCAL log_statement = 'none'",
+)
+
+
+def refusals() -> list[bool]:
+    """Which of these are denied, each tried in a transaction that may write and is rolled back."""
+    endpoint = READONLY["endpoints"][-1]
+    with closing(connect(READONLY["name"], endpoint, DATABASE)) as connection:
+        return [login.refusal(connection, statement) == login.DENIED for statement in MISDEEDS]
+
+
+def test_undeclared_things_are_reported_and_removed_only_when_asked(undeclared: None, superuser: Any) -> None:
+    app, readonly = APP["name"], READONLY["name"]
+    inherits = f"SELECT pg_has_role('{MIGRATOR['name']}', '{OWNER}', 'USAGE')"
+    assert superuser(inherits) == "t"
+    reported = deploy().stderr.partition("not declared, left as it is")[2]
+    # What a declared membership may is declared, whoever granted it.
+    assert superuser(inherits) == "f"
+    named = (
+        "role stranger",
+        "database orphan",
+        "geqo = off",
+        "TEMPORARY",
+        "TRUNCATE on public.kept",
+        "rights of PUBLIC on 1 table of schema public: INSERT on public.kept",
+        "UPDATE (id) on public.kept",
+        "SELECT on public.kept_n_seq",
+        f"CREATE for {readonly}",
+        f"rights of {readonly} on 1 table of schema hidden",
+        f"rights on future tables of database {DATABASE}: TRUNCATE for {readonly}",
+        f"schema {DATABASE}.hidden, made by postgres",
+        f"rights on setting log_statement: SET for {readonly}",
+    )
+    assert [text for text in named if text not in reported] == [], reported
+    assert " pgbouncer" not in reported  # a service's own rights
+    red = {line["title"] for line in verify_lines() if not line["ok"]}
+    assert "has nothing that is not declared" in red
+    assert "has databases, roles and rights as declared" not in red
     assert superuser("SELECT count(*) FROM pg_roles WHERE rolname = 'stranger'") == "1"
+    assert not any(refusals())
     listed = deploy("--prune", "--check")
     assert "role stranger" in listed.stderr
     assert superuser("SELECT count(*) FROM pg_roles WHERE rolname = 'stranger'") == "1"
-    assert ask(APP["name"], "pooled", DATABASE, "SHOW geqo") == [("off",)]
+    assert ask(app, "pooled", DATABASE, "SHOW geqo") == [("off",)]
     deploy("--prune")
+    assert all(refusals())
     # A setting applies at login: the pooler replaced the server connections that still had the old one.
-    assert ask(APP["name"], "pooled", DATABASE, "SHOW geqo") == [("on",)]
+    assert ask(app, "pooled", DATABASE, "SHOW geqo") == [("on",)]
     assert superuser("SELECT count(*) FROM pg_roles WHERE rolname = 'stranger'") == "0"
-    assert superuser(f"SELECT has_table_privilege('{APP['name']}', 'kept', 'TRUNCATE')", DATABASE) == "f"
-    assert superuser(f"SELECT has_table_privilege('{APP['name']}', 'kept', 'SELECT')", DATABASE) == "t"
+    assert superuser(f"SELECT has_table_privilege('{app}', 'kept', 'TRUNCATE')", DATABASE) == "f"
+    assert superuser(f"SELECT has_table_privilege('{app}', 'kept', 'SELECT')", DATABASE) == "t"
     assert superuser("SELECT count(*) FROM pg_database WHERE datname = 'orphan'") == "1"  # never a database
-    assert superuser("SELECT count(*) FROM pg_class WHERE relname = 'kept'", DATABASE) == "1"  # nor a table
+    assert superuser("SELECT count(*) FROM pg_class WHERE relname IN ('kept', 'secret')", DATABASE) == "2"  # nor tables
+    future = f"SELECT has_table_privilege('{readonly}', 'later', 'TRUNCATE')"
+    assert superuser(f'SET ROLE "{OWNER}"; CREATE TABLE later (); {future}; DROP TABLE later', DATABASE) == "f"
 
 
-def test_a_verifier_of_the_same_password_is_no_change(superuser: Any, declared: Declared) -> None:
-    before = superuser(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{APP['name']}'")
+def test_a_verifier_of_the_same_password_is_no_change_unless_it_is_weaker(superuser: Any, declared: Declared) -> None:
+    stored = f"SELECT rolpassword FROM pg_authid WHERE rolname = '{APP['name']}'"
+    before = superuser(stored)
     secret = declared.secrets[APP["secret"]].replace("'", "''")
-    superuser(f"ALTER ROLE \"{APP['name']}\" PASSWORD '{secret}'")  # another salt
-    other = superuser(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{APP['name']}'")
+    iterations = declared.get("postgresql_scram_iterations", 4096)
+
+    def salted_anew(count: int) -> str:
+        superuser(f"SET scram_iterations = {count}; ALTER ROLE \"{APP['name']}\" PASSWORD '{secret}'")
+        return str(superuser(stored))
+
+    assert f"${iterations - 1}:" in salted_anew(iterations - 1)
+    assert playbook("site")["changed"] >= 1
+    assert superuser(stored) == before
+    other = salted_anew(iterations + 1)
     assert other != before
     unchanged()
-    assert superuser(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{APP['name']}'") == other
+    assert superuser(stored) == other
     assert ask(APP["name"], "pooled", DATABASE, "SELECT 1") == [(1,)]
 
 
@@ -124,6 +223,7 @@ def test_files_changed_by_hand_come_back(node: Any) -> None:
         assert node.run("sed -i '$a # by hand' %s", path).rc == 0
     red = [line["title"] for line in verify_lines() if not line["ok"]]
     assert red.count("has configuration files as declared") == 2
+    assert "has read its configuration files" in red  # as after a deploy that was broken off before the reload
     assert playbook("site")["changed"] == 2
     assert all("# by hand" not in node.file(path).content_string for path in paths)
     unchanged()

@@ -46,6 +46,7 @@ node:
     dpkg_interrupted: false
     packages: {pgbouncer: 1.26.1-1}
     users: [pgbouncer]
+    addresses: [127.0.0.1, "::1", 10.0.0.5]
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -71,6 +72,7 @@ def main() -> None:
             "disk_mb": node.disk_mb(path),
             "packages": node.packages(module.params["packages"]),
             "users": node.users(module.params["users"]),
+            "addresses": node.addresses(),
         },
     )
 

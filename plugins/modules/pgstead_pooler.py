@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ansible module: the node's PgBouncer with its configuration files."""
+"""Ansible module: PgBouncer with its configuration files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ short_description: PgBouncer with its configuration files
 description:
   - Writes the files, then reloads the pooler, or restarts it where a changed setting asks for that, and compares
     what C(SHOW CONFIG) says with what was declared.
+  - What the pooler has loaded is written down at the end, so that a run that was broken off is made up for.
   - Files that PgBouncer rejects never stay; the last good ones come back and the module fails with its own message.
+  - Clients that are logged in with a role that may no longer use the pooler are disconnected.
 options:
-  port: {description: TCP port and name of the socket., type: int, default: 6432}
-  socket: {description: Socket directory., type: path, default: /run/pgbouncer}
   settings: {description: "Settings of the section [pgbouncer], as they are in the file.", type: dict, required: true}
+  model: {description: "The declaration as the filter C(pgstead_model) expands it.", type: dict, required: true}
+  file_limit: {description: Descriptors that clients and server connections need., type: int, required: true}
   server_port:
     description: >-
       Port of the server. Where settings of roles or databases changed there since the pooler opened its server
@@ -30,15 +32,26 @@ attributes:
 
 RETURN = r"""
 changed_files: {description: Files that differed., type: list, elements: str, returned: always}
+outdated:
+  description: What the running pooler has not taken over though the files may say it.
+  type: list
+  elements: str
+  returned: always
+strangers:
+  description: Clients with a role that is not declared, as role@database; they are disconnected.
+  type: list
+  elements: str
+  returned: always
 reconnected: {description: Whether server connections are being replaced., type: bool, returned: always}
 restarted: {description: Whether the pooler was started or restarted., type: bool, returned: always}
 """
 
-from pathlib import Path
+import hashlib
+import json
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pgstead_platform import pg
+from ansible.module_utils.pgstead_platform import model, pg
 from ansible.module_utils.pgstead_platform.files import (
     ARGUMENT_SPEC,
     SECRETS_SPEC,
@@ -47,141 +60,188 @@ from ansible.module_utils.pgstead_platform.files import (
     planned,
     undo_all,
 )
-from ansible.module_utils.pgstead_platform.pooler import Pooler, RejectedError, differing, userlist
+from ansible.module_utils.pgstead_platform.pooler import (
+    Pooler,
+    RejectedError,
+    differing,
+    ini_names,
+    left_over,
+    pooled_logins,
+    remember,
+    remembered,
+    server_state,
+    userlist,
+)
+
+
+class Deploy:
+    """One run: what is found, what has to be done, and doing it.
+
+    Args:
+        parameters: of the module.
+        changes: the files that differ.
+    """
+
+    def __init__(self, parameters: dict[str, Any], changes: list[Change]) -> None:
+        self.settings: dict[str, Any] = parameters["settings"]
+        self.changes = changes
+        secrets = parameters["secret_contents"]
+        self.files = digest({file["dest"]: secrets.get(file["dest"], file["content"]) for file in parameters["files"]})
+        auth_file = secrets.get(self.settings["auth_file"], "")
+        self.users = {name: digest(verifier) for name, verifier in userlist(auth_file).items()}
+        self.logins = pooled_logins(parameters["model"])
+        self.known = remembered()
+        self.server = server_state(parameters["server_port"])
+        self.pooler = Pooler()
+        self.restarted = False
+        # Whether these files are others than those that the last complete run left the pooler with.
+        self.is_new = bool(changes) or self.known.get("files") != self.files
+        self.unfit = self.pooler.unfit(parameters["file_limit"] if self.is_new else 0)
+        self.outdated: list[str] = []
+        self.strangers: list[dict[str, Any]] = []
+        try:
+            if not self.unfit:
+                self.outdated = differing(self.settings, self.pooler.config())
+                self.strangers = self.pooler.strangers(self.logins)
+        except pg.Error as problem:
+            self.unfit = f"does not answer: {problem}"
+        if self.unfit:
+            self.outdated.append(self.unfit)
+        if not self.pooler.starts_at_boot:
+            self.outdated.append("not started at boot")
+        if self.is_new and not (self.changes or self.outdated):
+            self.outdated.append("not known to have loaded its files")
+        # Whether server connections may be open that know other settings of their role than it has now.
+        self.is_stale = not self.unfit and bool(self.server) and self.known.get("logins") != self.server["logins"]
+
+    @property
+    def needed(self) -> bool:
+        return bool(self.changes or self.outdated or self.strangers or self.is_stale)
+
+    def run(self) -> None:
+        """Does what is needed.
+
+        Raises:
+            RejectedError: PgBouncer does not accept it; the text is its own.
+            pg.Error: it does not answer.
+        """
+        apply_all(self.changes)
+        if self.is_new or not self.pooler.starts_at_boot:
+            self.pooler.adopt_unit()
+        if self.unfit:
+            self._restart()
+        elif self.is_new or self.outdated:
+            self._load()
+        if left := differing(self.settings, self.pooler.config()):
+            raise RejectedError(f"it does not take over: {', '.join(left)}")
+        if not self.restarted:
+            # Once more: only now has the new hba file closed the door to those it no longer names.
+            self.strangers = self.pooler.strangers(self.logins)
+            self.pooler.disconnect(self.strangers)
+            if self.is_stale:
+                self.pooler.ask("RECONNECT")
+        logins = self.server.get("logins", self.known.get("logins"))
+        remember({"files": self.files, "users": self.users, "logins": logins})
+
+    def _load(self) -> None:
+        """Reloads, or restarts where a reload does not suffice."""
+        config = self.pooler.config()
+        others = [*differing(self.settings, config), *(row["key"] for row in left_over(self.settings, config))]
+        if any(config.get(name, {}).get("changeable") == "no" for name in others) or self._must_forget():
+            self._restart()
+            return
+        self.pooler.reload(self.settings)
+        if left_over(self.settings, self.pooler.config()):
+            self._restart()
+
+    def _must_forget(self) -> bool:
+        """Whether the auth file changed in a way that only a restart applies (each seen with 1.26.1).
+
+        A user that left the file can still log in after a reload. A user whose verifier changed, or that came into
+        the file while the pooler knew it from a lookup, is logged in to the server with the keys of the old verifier,
+        and refused. The statistics role never is logged in to the server.
+        """
+        before = self.known.get("users", {})
+        stats = set(str(self.settings.get("stats_users", "")).replace(" ", "").split(","))
+        present = {row["name"] for row in self.pooler.ask("SHOW USERS")} | before.keys()
+        changed = {name for name, verifier in self.users.items() if before.get(name) != verifier and name in present}
+        return bool(before.keys() - self.users.keys() or changed - stats)
+
+    def _restart(self) -> None:
+        self.restarted = True
+        self.pooler.restart()
+
+    def put_back(self) -> str:
+        """Restores the files, and the pooler to what it was; "" or what went wrong with that too."""
+        try:
+            undo_all(self.changes)
+            self.pooler.adopt_unit()
+            if self.unfit == "not running":
+                self.pooler.stop()
+            elif self.restarted or not self.pooler.running:
+                self.pooler.restart()
+            else:
+                before = next((c.before for c in self.changes if c.path.name == "pgbouncer.ini"), None)
+                self.pooler.reload(self.settings if before is None else ini_names(before.decode()))
+        except (RejectedError, pg.Error, OSError) as problem:
+            return f"With the last good files it does not work either: {problem}"
+        return ""
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "port": {"type": "int", "default": 6432},
-            "socket": {"type": "path", "default": "/run/pgbouncer"},
             "settings": {"type": "dict", "required": True},
+            "model": {"type": "dict", "required": True},
+            "file_limit": {"type": "int", "required": True},
             "server_port": {"type": "int", "default": 5432},
             "files": ARGUMENT_SPEC,
             "secret_contents": SECRETS_SPEC,
         },
         supports_check_mode=True,
     )
-    settings = module.params["settings"]
-    pooler = Pooler(module.params["port"], module.params["socket"])
     try:
-        changes = planned(module.params, is_fresh=module.check_mode)
-    except ValueError as problem:
-        module.fail_json(msg=str(problem))
-    unit_changed = any(str(change.path).startswith("/etc/systemd/") for change in changes)
-    running = pooler.running and not unit_changed
-    result: dict[str, Any] = {
-        "changed": bool(changes) or not running,
-        "restarted": False,
-        "reconnected": False,
-        "changed_files": [str(change.path) for change in changes],
-        "diff": [change.diff for change in changes],
-    }
-    state = settings_state(module.params["server_port"])
-    stale = running and bool(state) and known_state(pooler) != state
-    result["changed"] = result["changed"] or stale
-    if module.check_mode:
-        module.exit_json(**result)
-    try:
-        apply_all(changes)
-        if not running:
-            pooler.restart()
-            result["restarted"] = True
-        elif changes:
-            before = pooler.config()
-            fixed = [name for name in differing(settings, before) if before.get(name, {}).get("changeable") == "no"]
-            if fixed or must_forget(changes, pooler, settings):
-                pooler.restart()
-                result["restarted"] = True
-            else:
-                pooler.reload()
-                if not_forgotten(changes, pooler.config()):
-                    pooler.restart()
-                    result["restarted"] = True
-        if left := differing(settings, pooler.config()):
-            raise RejectedError(f"it does not take over: {', '.join(left)}")
-        if stale and not result["restarted"]:
-            pooler.ask("RECONNECT")
-            result["reconnected"] = True
-        state_file(pooler).write_text(state)
-    except (RejectedError, pg.Error) as problem:
-        put_back(pooler, changes, running)
-        module.fail_json(
-            msg=f"PgBouncer rejects its configuration; the last good files are back. It says:\n{problem}",
-            rejected=[str(change.path) for change in changes],
-        )
+        deploy = Deploy(module.params, planned(module.params, is_fresh=module.check_mode))
     except (OSError, ValueError) as problem:
         module.fail_json(msg=str(problem))
-    module.exit_json(**result)
-
-
-def state_file(pooler: Pooler) -> Path:
-    """Where the settings that server connections were opened with are remembered; systemd clears it with them."""
-    return Path(pooler.socket) / "role-settings"
-
-
-def known_state(pooler: Pooler) -> str:
-    try:
-        return state_file(pooler).read_text()
-    except FileNotFoundError:
-        return ""
-
-
-def settings_state(port: int) -> str:
-    """A fingerprint of every setting that applies at login, "" where the server does not answer."""
-    query = (
-        "SELECT coalesce(md5(string_agg(s::text, ',' ORDER BY s::text)), 'none') AS state FROM pg_db_role_setting AS s"
+    changed = deploy.needed
+    changed_files = [str(change.path) for change in deploy.changes]
+    if changed and not module.check_mode:
+        try:
+            deploy.run()
+        except (RejectedError, pg.Error) as problem:
+            said = [str(problem).strip(), deploy.put_back()]
+            module.fail_json(
+                msg="PgBouncer rejects its configuration; the last good files are back. It says:\n"
+                + "\n".join(filter(None, said)),
+                rejected=changed_files,
+            )
+        except (OSError, ValueError) as problem:
+            module.fail_json(msg=str(problem))
+        if deploy.pooler.file_limit < module.params["file_limit"]:
+            module.warn(
+                f"The system lets PgBouncer open {deploy.pooler.file_limit} files; with all clients and pools it needs"
+                f" {module.params['file_limit']}."
+            )
+    wanted = model.backend_demand(module.params["model"])
+    if deploy.server and wanted > deploy.server["connections"]:
+        module.warn(
+            f"The pools may open {wanted} connections, but the running server admits {deploy.server['connections']}:"
+            " a raised max_connections waits for its restart."
+        )
+    module.exit_json(
+        changed=changed,
+        changed_files=changed_files,
+        diff=[change.diff for change in deploy.changes],
+        outdated=deploy.outdated,
+        strangers=sorted({f"{client['user']}@{client['database']}" for client in deploy.strangers}),
+        restarted=deploy.restarted,
+        reconnected=deploy.is_stale and not deploy.restarted,
     )
-    try:
-        with pg.connect("postgres", port) as connection:
-            return str(pg.rows(connection, query)[0]["state"])
-    except (pg.Error, AttributeError, KeyError):  # not installed yet: check mode on a fresh host
-        return ""
 
 
-def not_forgotten(changes: list[Change], config: dict[str, dict[str, Any]]) -> list[str]:
-    """Settings that left the file but kept their value: a reload does not reset them (seen with 1.18)."""
-    return [
-        name
-        for change in changes
-        if change.path.name == "pgbouncer.ini"
-        for name in ini_names(change.before) - ini_names(change.after)
-        if name in config and config[name]["value"] != config[name].get("default", config[name]["value"])
-    ]
-
-
-def ini_names(content: bytes | None) -> set[str]:
-    """Names set in the section [pgbouncer]."""
-    section = (content or b"").decode().partition("\n[pgbouncer]")[2].partition("\n[")[0]
-    return {line.partition("=")[0].strip() for line in section.splitlines() if "=" in line and line[0] not in ";#"}
-
-
-def must_forget(changes: list[Change], pooler: Pooler, settings: dict[str, Any]) -> bool:
-    """Whether the auth file changed in a way that only a restart applies (each seen with 1.26.1).
-
-    A user that left the file can still log in after a reload. A user whose verifier changed, or that came into the
-    file while the pooler knew it from a lookup, is logged in to the server with the keys of the old verifier, and
-    refused. The statistics role never is logged in to the server.
-    """
-    for change in changes:
-        if change.path.name != "userlist.txt":
-            continue
-        before, after = (userlist((content or b"").decode()) for content in (change.before, change.after))
-        stats = set(str(settings.get("stats_users", "")).replace(" ", "").split(","))
-        known = {row["name"] for row in pooler.ask("SHOW USERS")}
-        changed = {name for name in after if before.get(name) != after[name] and name in before.keys() | known}
-        return bool(before.keys() - after.keys() or changed - stats)
-    return False
-
-
-def put_back(pooler: Pooler, changes: list[Change], was_running: bool) -> None:
-    """Restores the files; a pooler that ran before runs again with them."""
-    undo_all(changes)
-    if was_running:
-        if pooler.running:
-            pooler.reload()
-        else:
-            pooler.restart()
+def digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 if __name__ == "__main__":

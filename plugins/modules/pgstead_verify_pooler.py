@@ -13,7 +13,7 @@ options:
   passwords: {description: Passwords by name., type: dict, required: true}
   host: {description: Address to log in to., type: str, required: true}
   port: {description: Port of the pooler., type: int, default: 6432}
-  socket: {description: Socket directory., type: path, default: /run/pgbouncer}
+  server_port: {description: Port of the server., type: int, default: 5432}
   settings: {description: "Declared settings of the section [pgbouncer].", type: dict, required: true}
   auth_file_users: {description: Roles that the auth file should hold., type: list, elements: str, required: true}
   drift: {description: "What a deploy would change, by title: lists of texts.", type: dict, required: true}
@@ -29,9 +29,9 @@ lines: {description: "The lines: area, title, ok, found, fix.", type: list, elem
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pgstead_platform import login, pg
+from ansible.module_utils.pgstead_platform import login, model, pg
 from ansible.module_utils.pgstead_platform.login import Endpoint, Line
-from ansible.module_utils.pgstead_platform.pooler import Pooler, differing
+from ansible.module_utils.pgstead_platform.pooler import Pooler, differing, server_state
 
 
 def pooler_lines(pooler: Pooler, module: AnsibleModule) -> list[Line]:
@@ -103,16 +103,33 @@ def pooler_lines(pooler: Pooler, module: AnsibleModule) -> list[Line]:
     return lines
 
 
-def plaintext_line(endpoint: Endpoint, model: dict[str, Any], passwords: dict[str, str]) -> list[Line]:
+def room_line(declared: dict[str, Any], port: int) -> list[Line]:
+    """That the running server admits what the pools may open; a raised max_connections waits for its restart."""
+    wanted, server = model.backend_demand(declared), server_state(port)
+    if not server:  # that it does not answer is said by its own lines
+        return []
+    return [
+        Line(
+            "pooler",
+            "finds room for all its pools in the server",
+            wanted <= server["connections"],
+            f"the pools may open {wanted} connections, the server admits {server['connections']}",
+            "pgstead deploy --restart; or smaller pools",
+        )
+    ]
+
+
+def plaintext_line(endpoint: Endpoint, declared: dict[str, Any], passwords: dict[str, str]) -> list[Line]:
     """That a login without TLS is refused."""
-    for role in model["roles"]:
+    for role in declared["roles"]:
         if "pooled" in role["endpoints"] and role["database"]:
             try:
                 login.login(
                     endpoint, role["database"], role["name"], passwords[role["secret"]], sslmode="disable"
                 ).close()
             except pg.Error as problem:
-                return [Line("pooler", "refuses logins without TLS", True, login.short(problem))]
+                refused, answer = login.is_refusal(problem), login.short(problem)
+                return [Line("pooler", "refuses logins without TLS", refused, answer, "pgstead deploy")]
             return [
                 Line(
                     "pooler",
@@ -132,7 +149,7 @@ def main() -> None:
             "passwords": {"type": "dict", "required": True, "no_log": True},
             "host": {"type": "str", "required": True},
             "port": {"type": "int", "default": 6432},
-            "socket": {"type": "path", "default": "/run/pgbouncer"},
+            "server_port": {"type": "int", "default": 5432},
             "settings": {"type": "dict", "required": True},
             "auth_file_users": {"type": "list", "elements": "str", "required": True},
             "drift": {"type": "dict", "required": True},
@@ -140,7 +157,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     parameters = module.params
-    pooler = Pooler(parameters["port"], parameters["socket"])
+    pooler = Pooler()
     try:
         lines = pooler_lines(pooler, module)
     except pg.Error as problem:
@@ -156,6 +173,7 @@ def main() -> None:
                 "pgstead deploy --check --diff shows it",
             )
         )
+    lines += room_line(parameters["model"], parameters["server_port"])
     endpoint = Endpoint("pooled", parameters["host"], parameters["port"])
     lines += plaintext_line(endpoint, parameters["model"], parameters["passwords"])
     lines += login.check_logins(parameters["model"], endpoint, parameters["passwords"])

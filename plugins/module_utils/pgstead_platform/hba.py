@@ -6,6 +6,7 @@ superusers over TCP.
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 _WIDTHS = (8, 24, 48, 20)
@@ -54,13 +55,14 @@ def pooler_lines(model: dict[str, Any], networks: list[str], own_addresses: list
     Args:
         model: as `model.expand` returns it.
         networks: CIDRs that clients may come from.
-        own_addresses: the node's own addresses that the pooler listens on.
+        own_addresses: the node's own IP addresses, IPv4 or IPv6.
         stats_role: the role that may read the admin console, from the node itself.
 
     Returns:
         Lines and comments.
     """
-    local = [f"{address}/32" for address in dict.fromkeys(["127.0.0.1", *own_addresses])]
+    own = dict.fromkeys(["127.0.0.1", *sorted(own_addresses)])
+    local = [str(ipaddress.ip_network(address)) for address in own]  # each with the full length of its prefix
     lines = ["# Statistics, from this node alone. Administration is left to the pooler's own OS user."]
     lines.append(_line("local", ["pgbouncer"], [stats_role], "", "scram-sha-256"))
     lines += [_line("hostssl", ["pgbouncer"], [stats_role], address, "scram-sha-256") for address in local]

@@ -105,3 +105,8 @@ def test_a_name_like_a_keyword_is_a_name() -> None:
 def test_an_empty_declaration_admits_the_node_s_own_services_alone() -> None:
     assert [kind for kind, *_ in server(NETWORKS, [], [])] == ["local", "local"]
     assert {databases.pop() for _, databases, _, _, _ in pooler(NETWORKS, [], [])} == {'"pgbouncer"'}
+
+
+def test_the_node_reaches_its_own_pooler_by_addresses_of_both_families() -> None:
+    lines = hba.pooler_lines(model.expand(DATABASES, []), [], ["fd00::5", "10.0.0.5"], "stats")
+    assert {address for *_, address, _ in fields(lines) if address} == {"127.0.0.1/32", "10.0.0.5/32", "fd00::5/128"}

@@ -74,7 +74,7 @@ def test_what_a_client_can_cause_does_not_count(message: str) -> None:
 
 
 def test_names_of_the_ini_file_are_those_of_its_main_section() -> None:
-    ini = "[databases]\nshop = host=/run\n\n[pgbouncer]\nlisten_port = 6432\n;auth_type = trust\n# x = y\n\n[users]\na = 1\n"
+    ini = "[databases]\nshop = host=/run\n\n[pgbouncer]\nlisten_port = 6432\n;auth_type = trust\n\n[users]\na = 1\n"
     assert pooler.ini_names(ini) == {"listen_port"}
 
 

@@ -35,7 +35,7 @@ def main(names: tuple[str, ...], quick: bool) -> None:
 
     Exits with 1 where a target is missed or a benchmark could not be run.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.INTERRUPTED))  # what a benchmark made is removed on the way
+    signal.signal(signal.SIGTERM, _terminated)
     document: dict[str, Any] = {"version": __version__, "quick": quick, "machine": _machine(), "benchmarks": {}}
     table = Table("figure", "median", "rounds", "target", "met", pad_edge=False)
     good = True
@@ -65,6 +65,12 @@ def main(names: tuple[str, ...], quick: bool) -> None:
     )
     console.print(f"result: {_keep(document)}", style="dim", soft_wrap=True)
     sys.exit(Exit.OK if good else Exit.FAILED)
+
+
+def _terminated(*_: object) -> None:
+    """Leaves by way of every `finally`: what a benchmark made is removed."""
+    console.print("[bold red]terminated[/bold red]")
+    sys.exit(Exit.INTERRUPTED)
 
 
 def _run(name: str, quick: bool) -> tuple[list[Figure], str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.figures import require
 from pgstead import inventory, paths, runner, secrets
-from pgstead.command import Steps
+from pgstead.command import Steps, succeeds
 from pgstead.sandbox import engine, nodes
 
 HERE = Path(__file__).resolve().parent
@@ -92,8 +92,8 @@ class Site:
     def _remove(self, *names: str) -> None:
         for name in names:
             container = self.nodes[name].container
-            if nodes.state_of(container) == "running":  # its directory in the package cache that nodes share
-                self.nodes[name].run("rm", "-rf", f"/var/cache/pgstead/node-{container}")
+            # Its directory in the package cache that nodes share; where the node is going already, it stays.
+            succeeds("docker", "exec", container, "rm", "-rf", f"/var/cache/pgstead/node-{container}")
             if nodes.state_of(container):
                 self.steps.run("docker", "rm", "-fv", container)
 

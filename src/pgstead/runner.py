@@ -10,9 +10,11 @@ import os
 import re
 import shlex
 import signal
+import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from pgstead.errors import Exit
 from pgstead.explain import Failure, explain
 from pgstead.progress import Progress
 
+GRACE = 15  # seconds that an interrupted ansible-playbook has to end by itself
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -103,7 +106,9 @@ def run(
                 "PATH": f"{Path(inventory.ansible('ansible-playbook')).parent}:{os.environ['PATH']}",
             },
             event_handler=on_event,
-            cancel_callback=lambda: bool(interrupted),
+            cancel_callback=lambda: (
+                bool(interrupted) and (len(interrupted) > 1 or time.monotonic() - interrupted[0] > GRACE)
+            ),
             quiet=True,
             suppress_env_files=True,
         )
@@ -136,10 +141,21 @@ def vault_arguments(where: Path, given: Path | None) -> list[str]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[list[bool]]:
-    """Ctrl-C ends the run in good order: ansible-runner stops its child, and what it began is repeatable."""
-    interrupted: list[bool] = []
-    previous = signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))
+def _interruptible() -> Iterator[list[float]]:
+    """Ctrl-C ends the run in good order: ansible-playbook is told first, so that it ends its workers.
+
+    ansible-runner alone would kill it, and leave the workers, which have sessions of their own, behind.
+    """
+    interrupted: list[float] = []
+
+    def on_signal(*_: Any) -> None:
+        interrupted.append(time.monotonic())
+        children = subprocess.run(["pgrep", "-P", str(os.getpid())], capture_output=True, text=True, check=False)
+        for child in children.stdout.split():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGINT)
+
+    previous = signal.signal(signal.SIGINT, on_signal)
     try:
         yield interrupted
     finally:

@@ -124,6 +124,17 @@ def test_one_node_that_is_refused_keeps_the_others_from_being_changed(superuser:
     assert deploy(INVENTORY).returncode == 0
 
 
+def test_values_that_come_as_text_mean_what_they_say(node: Any) -> None:
+    text = ("postgresql_restart=true", "postgresql_kernel_settings=false", "pgbouncer_max_client_conn=900",
+            "postgresql_port=5432", "postgresql_memory_mb=1024")  # fmt: skip
+    done = deploy(INVENTORY, *(part for pair in text for part in ("-e", pair)))
+    assert done.returncode == 0, done.stderr
+    console = "runuser -u pgbouncer -- psql -XAt -h /run/pgbouncer -p 6432 -U pgbouncer pgbouncer -c 'SHOW CONFIG'"
+    assert "max_client_conn|900|" in node.check_output(console)
+    assert deploy(INVENTORY, "--restart").returncode == 0
+    assert "max_client_conn|1000|" in node.check_output(console)
+
+
 def test_data_that_pgstead_did_not_make_is_never_dropped(node: Any, tmp_path: Path) -> None:
     other = inventory(tmp_path, {"postgresql_instance": "second", "postgresql_port": 5433, "pgbouncer_port": 6433}, {})
     # As after a creation that failed, and somebody who then made and filled the instance by hand.

@@ -157,14 +157,14 @@ def _from_registries(release: image.Release, base: str, work: Path, steps: Steps
 
 
 def _in_container(base: str, work: Path, steps: Steps, packages: tuple[str, ...], script: list[str]) -> None:
-    """Runs one of files/*.sh in a throw-away container of the release, `work` mounted at /work."""
+    """Runs one of files/*.sh in a throw-away container of the release, `work` mounted at /build."""
     prepare = "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends"
     prepare = f"{prepare} {' '.join(packages)}" if packages else "apt-get update -q"
     owner = f"{os.getuid()}:{os.getgid()}"
     shell = (
-        f'{prepare} && script=$1 && shift && sh "/work/scripts/$script" "$@"; rc=$?; chown -R {owner} /work; exit $rc'
+        f'{prepare} && script=$1 && shift && sh "/build/scripts/$script" "$@"; rc=$?; chown -R {owner} /build; exit $rc'
     )
-    steps.run("docker", "run", "--rm", "-v", f"{work}:/work", base, "sh", "-c", shell, "sh", *script)
+    steps.run("docker", "run", "--rm", "-v", f"{work}:/build", base, "sh", "-c", shell, "sh", *script)
 
 
 def _fetch_npm(machine: str, target: Path, steps: Steps) -> None:

@@ -5,7 +5,7 @@
 # usage: fetch-testing.sh MIRROR PACKAGE
 set -eu
 mirror=$1 package=$2
-mkdir -p /work/repo/pool /work/testing && cd /work/testing
+mkdir -p /build/repo/pool /build/testing && cd /build/testing
 echo "deb $mirror testing main" > /etc/apt/sources.list.d/testing.list
 if ! apt-get update -q -o APT::Update::Error-Mode=any; then
   echo "the mirror has no testing: the release's own $package serves"
@@ -15,7 +15,7 @@ apt-get download -q "$package/testing"
 rm /etc/apt/sources.list.d/testing.list
 apt-get update -q
 if apt-get install -s --no-install-recommends ./"$package"_*.deb > /dev/null; then
-  mv "$package"_*.deb /work/repo/pool/
+  mv "$package"_*.deb /build/repo/pool/
 else
   echo "$package from testing does not install on this release: left out"
 fi

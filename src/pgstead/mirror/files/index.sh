@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes a signed APT repository of /work/repo/pool.
+# Makes a signed APT repository of /build/repo/pool.
 #
 # usage: index.sh SUITE
 # The signing key lives for this build only: whoever can write the directory could sign anew anyway,
@@ -7,7 +7,7 @@
 set -eu
 suite=$1
 arch=$(dpkg --print-architecture)
-cd /work/repo
+cd /build/repo
 dist=dists/$suite
 mkdir -p "$dist/main/binary-$arch"
 apt-ftparchive packages pool > "$dist/main/binary-$arch/Packages"

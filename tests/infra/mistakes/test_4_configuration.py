@@ -151,6 +151,21 @@ def test_data_that_pgstead_did_not_make_is_never_dropped(node: Any, tmp_path: Pa
     node.check_output("pg_dropcluster --stop 16 second && rm /var/lib/postgresql/.pgstead-creating-16-second")
 
 
+def test_what_may_be_an_interrupted_creation_is_set_aside_not_dropped(node: Any, tmp_path: Path) -> None:
+    ports = {"postgresql_port": 5433, "pgbouncer_port": 6433}
+    other = inventory(tmp_path, {"postgresql_instance": "third"} | ports, {})
+    # A backup that was put back and never started looks like a creation that was broken off.
+    node.check_output("touch /var/lib/postgresql/.pgstead-creating-16-third")
+    node.check_output("pg_createcluster 16 third --port 5433 && touch /var/lib/postgresql/16/third/precious")
+    done = deploy(other)
+    assert done.returncode == 0, done.stderr
+    node.check_output("ls /var/lib/postgresql/.pgstead-unfinished-16-third-*/data/precious")
+    assert not node.file("/var/lib/postgresql/16/third/precious").exists
+    assert node.check_output("pg_lsclusters -h | awk '$2 == \"third\" {print $4}'") == "online"
+    node.check_output("pg_dropcluster --stop 16 third && rm -r /var/lib/postgresql/.pgstead-unfinished-*")
+    assert deploy(INVENTORY).returncode == 0
+
+
 def test_afterwards_the_good_declaration_changes_nothing() -> None:
     done = deploy(INVENTORY)
     assert "changed=0" in done.stderr, done.stderr

@@ -1,4 +1,6 @@
 -- What one database holds, for the reconcile module: one result set per block.
+-- A schema that another role of pgstead made for itself (its comment says so, and it is the superuser's) is that role's
+-- own: what it lets others do there is no drift.
 -- Parameters: schemas (declared), wanted (declared rights as JSON), managed (declared roles), owner,
 -- writers (functions of pg_catalog that only some may execute).
 
@@ -18,6 +20,7 @@ SELECT n.nspname AS schema,
 FROM pg_catalog.pg_namespace AS n
 CROSS JOIN LATERAL aclexplode(n.nspacl) AS a
 WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND a.grantee <> n.nspowner
+  AND NOT (n.nspowner = 10 AND coalesce(obj_description(n.oid, 'pg_namespace'), '') LIKE 'pgstead: %%')
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
                   WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid AND d.deptype = 'e')
 ORDER BY 1, 2, 3;
@@ -50,6 +53,7 @@ WITH wanted AS (
   FROM pg_catalog.pg_class AS c
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+    AND NOT (n.nspowner = 10 AND coalesce(obj_description(n.oid, 'pg_namespace'), '') LIKE 'pgstead: %%')
     AND ('pg_class'::regclass, c.oid) NOT IN (SELECT classid, objid FROM member)
 ), object AS (
   SELECT schema, kind, name, owner, acl, needs FROM relation
@@ -62,6 +66,7 @@ WITH wanted AS (
   WHERE ((n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')
          OR (n.nspname = 'pg_catalog' AND p.proname = ANY (%(writers)s)))
     AND ('pg_proc'::regclass, p.oid) NOT IN (SELECT classid, objid FROM member)
+    AND NOT (n.nspowner = 10 AND coalesce(obj_description(n.oid, 'pg_namespace'), '') LIKE 'pgstead: %%')
 ), granted AS (
   SELECT o.schema, o.kind, o.name, a.grantee, a.privilege_type AS privilege
   FROM object AS o

@@ -120,6 +120,7 @@ def declaration(values: dict[str, Any]) -> Iterator[Problem]:
     if "secrets" in values:
         yield from _secrets(expanded, values["secrets"])
     yield from _kinds(databases)
+    yield from _reach(databases)
     yield from _superusers(databases, cluster_roles)
     yield from _connections(expanded, values)
     source = values.get("postgresql_source", "pgdg")
@@ -193,6 +194,30 @@ def _kinds(databases: list[dict[str, Any]]) -> Iterator[Problem]:
                         repr(item.get("schema", "public")),
                         f"write one of the database's schemas: {', '.join(sorted(schemas))}",
                     )
+
+
+def _reach(databases: list[dict[str, Any]]) -> Iterator[Problem]:
+    """Whose rows each role sees is said, and said only where it means something."""
+    for i, database in enumerate(databases):
+        tenancy = database.get("tenancy")
+        schemas = {item if isinstance(item, str) else item["name"] for item in database.get("schemas") or ["public"]}
+        own = (tenancy or {}).get("schema", "app")
+        if tenancy and own in schemas:
+            fix = "take it out of schemas; it is pgstead's and belongs to the superuser, or write tenancy.schema"
+            yield Problem(f"databases[{i}].schemas", repr(own), fix)
+        for j, role in enumerate(database.get("roles") or []):
+            path, kind, reach = f"databases[{i}].roles[{j}]", role.get("kind") or "app", role.get("reach")
+            if reach and not (tenancy and kind == "readonly"):
+                yield Problem(
+                    f"{path}.reach", repr(reach), "only a kind: readonly role of a database with tenancy has one"
+                )
+            elif tenancy and kind == "readonly" and not reach:
+                fix = "write reach: tenant (the tenant whose context it sets) or reach: all_tenants (everybody's rows)"
+                yield Problem(f"{path}.reach", "nothing", fix)
+            sees_all = kind == "custom" and {"BYPASSRLS", "SUPERUSER"} & set(role.get("attributes") or [])
+            if tenancy and sees_all and "pooled" in (role.get("endpoints") or []):
+                fix = "it sees every tenant's rows; keep it out of the pool: endpoints: [direct]"
+                yield Problem(f"{path}.endpoints", "pooled", fix)
 
 
 def _superusers(databases: list[dict[str, Any]], cluster_roles: list[dict[str, Any]]) -> Iterator[Problem]:

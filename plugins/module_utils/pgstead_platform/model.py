@@ -70,6 +70,40 @@ WRITERS = {
     "pg_logical_emit_message": 17,
 }
 
+# Settings of roles in a database with tenancy. A plan made for one tenant is wrong for another, so none is kept;
+# whoever waits, idles in a transaction or scans without end does it at all tenants' expense.
+TENANT_SETTINGS: dict[str, dict[str, str]] = {
+    "app": {
+        "plan_cache_mode": "force_custom_plan",
+        "statement_timeout": "30s",
+        "lock_timeout": "5s",
+        "idle_in_transaction_session_timeout": "60s",
+    },
+    "migrator": {
+        "plan_cache_mode": "force_custom_plan",
+        "lock_timeout": "10s",
+        "idle_in_transaction_session_timeout": "10min",
+    },
+    "readonly": {
+        "plan_cache_mode": "force_custom_plan",
+        "statement_timeout": "5min",
+        "lock_timeout": "5s",
+        "idle_in_transaction_session_timeout": "60s",
+    },
+}
+# pgvector, for kinds app and readonly: an HNSW scan that goes on until enough of the tenant's own rows are found.
+VECTOR_SETTINGS = {"hnsw.iterative_scan": "relaxed_order", "hnsw.ef_search": "100"}
+
+TENANCY_DEFAULTS: dict[str, Any] = {
+    "key": "id",
+    "type": "uuid",
+    "setting": "app.current_tenant",
+    "schema": "app",
+    "policy_prefix": "tenant_isolation_",
+    "guard": "refuse",
+    "indexes": "report",
+}
+
 ATTRIBUTES = ("CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS", "SUPERUSER")
 POOL_DEFAULTS: dict[str, Any] = {"mode": "transaction", "size": 25, "reserve": 5}
 
@@ -106,8 +140,32 @@ def _database(entry: dict[str, Any]) -> dict[str, Any]:
         "extensions": [_named(item, {"schema": "", "version": ""}) for item in entry.get("extensions") or []],
         "schemas": [_named(item, {"owner": ""}) for item in entry.get("schemas") or ["public"]],
         "pool": _pool(entry.get("pool") or {}),
+        "schema_project": entry.get("schema_project") or "",
+        "tenancy": _tenancy(entry.get("tenancy")),
         "roles": entry.get("roles") or [],
     }
+
+
+def _tenancy(entry: dict[str, Any] | None) -> dict[str, str] | None:
+    """With the tenant table's schema apart (`namespace`), None where the database has no tenants."""
+    if not entry:
+        return None
+    given = {key: str(value) for key, value in entry.items() if value is not None}
+    namespace, dot, table = given["table"].rpartition(".")
+    return TENANCY_DEFAULTS | given | {"namespace": namespace if dot else "public", "table": table}
+
+
+def _tenant_settings(database: dict[str, Any], kind: str) -> dict[str, str]:
+    """Settings of a role in a database with tenancy; none in others."""
+    if not database["tenancy"] or kind not in TENANT_SETTINGS:
+        return {}
+    settings = dict(TENANT_SETTINGS[kind])
+    if kind != "migrator" and any(item["name"] == "vector" for item in database["extensions"]):
+        settings |= VECTOR_SETTINGS
+    schemas = [item["name"] for item in database["schemas"]]
+    schemas += [item["schema"] for item in database["extensions"] if item["schema"]]
+    # No "$user" in it: a schema of that name would come first, and what stands there instead of what was meant.
+    return settings | {"search_path": ", ".join(dict.fromkeys(schemas))}
 
 
 def _pool(entry: dict[str, Any]) -> dict[str, Any]:
@@ -129,7 +187,9 @@ def _truth(value: Any, default: bool) -> bool:
 def _role(entry: dict[str, Any], database: dict[str, Any], kind: str) -> dict[str, Any]:
     rights = KINDS.get(kind, KINDS["custom"])
     memberships = [_membership(item) for item in entry.get("member_of") or []]
-    settings = dict(rights["settings"])
+    settings = _tenant_settings(database, kind) | rights["settings"]
+    reach = str(entry.get("reach") or "")
+    attributes = _attributes(entry) + ["BYPASSRLS"] * (reach == "all_tenants")
     if kind == "migrator":
         # Acts as the owner from login on: what it creates belongs to the owner role, and after
         # RESET ROLE it has no right at all. INHERIT FALSE keeps it from using both at once.
@@ -148,7 +208,8 @@ def _role(entry: dict[str, Any], database: dict[str, Any], kind: str) -> dict[st
         "database": database["name"],
         "login": login,
         "secret": entry.get("secret") or entry["name"],
-        "attributes": _attributes(entry),
+        "attributes": attributes,
+        "reach": reach,
         "connection_limit": _number(entry.get("connection_limit"), -1),
         "valid_until": str(entry.get("valid_until") or ""),
         "settings": settings | _settings(entry.get("settings")),
@@ -157,7 +218,8 @@ def _role(entry: dict[str, Any], database: dict[str, Any], kind: str) -> dict[st
         "privileges": [
             {"schema": "public", "tables": [], "sequences": [], "functions": []} | item for item in privileges
         ],
-        "writers": rights["writers"],
+        # A large object is everybody's who knows its number.
+        "writers": rights["writers"] and not database["tenancy"],
     }
 
 

@@ -193,6 +193,24 @@ def _timestamp(value: Any) -> str:
     return ""
 
 
+def _identifier(value: Any) -> str:
+    """A name that becomes part of SQL; any that PostgreSQL takes, but short enough to be kept whole."""
+    return "" if NAME.fullmatch(value) else f"write a name of {NAME_HELP}"
+
+
+def _table_name(value: Any) -> str:
+    parts = value.split(".")
+    return "" if len(parts) <= 2 and all(map(NAME.fullmatch, parts)) else "write a table's name, or schema.table"
+
+
+def _setting_name(value: Any) -> str:
+    # Of two parts: what PostgreSQL lets everybody invent (manual, 20.16 Customized Options).
+    plain = r"[a-z_][a-z0-9_]*"
+    return (
+        "" if re.fullmatch(rf"{plain}\.{plain}", value) else "write two lower-case names with a dot: app.current_tenant"
+    )
+
+
 def _named_or(keys: tuple[str, ...]) -> Rule:
     """A name, or a mapping with `keys` of which the first is required."""
 
@@ -236,6 +254,15 @@ RULES: dict[str, Rule] = {
     r"databases\[\d+\]\.pool\.reserve": _between(0, 10000, " server connections"),
     r"databases\[\d+\]\.extensions\[\d+\]": _named_or(("name", "schema", "version")),
     r"databases\[\d+\]\.schemas\[\d+\]": _named_or(("name", "owner")),
+    r"databases\[\d+\]\.tenancy\.table": _table_name,
+    r"databases\[\d+\]\.tenancy\.(key|column)": _identifier,
+    r"databases\[\d+\]\.tenancy\.setting": _setting_name,
+    r"databases\[\d+\]\.tenancy\.schema": lambda v: (
+        "a schema of its own, not one of PostgreSQL's" if v == "public" or v.startswith("pg_") else _identifier(v)
+    ),
+    r"databases\[\d+\]\.tenancy\.policy_prefix": lambda v: (
+        "" if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,30}", v) else "write letters, digits and underscore, at most 31"
+    ),
     r"(databases\[\d+\]\.roles|cluster_roles)\[\d+\]\.name": _role_name,
     r"(databases\[\d+\]\.roles|cluster_roles)\[\d+\]\.valid_until": _timestamp,
     r"(databases\[\d+\]\.roles|cluster_roles)\[\d+\]\.member_of\[\d+\]": _named_or(("role", "inherit", "set", "admin")),

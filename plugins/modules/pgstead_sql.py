@@ -28,42 +28,24 @@ changed_databases: {description: Databases in which something changed., type: li
 """
 
 from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pgstead_platform import pg
-
-
-def definitions(connection: Any, module: AnsibleModule) -> dict[str, str]:
-    parameters = {"schemas": module.params["schemas"], "roles": module.params["roles"]}
-    found = pg.rows(connection, module.params["fingerprint"], parameters)
-    return {row["object"]: str(row["definition"]) for row in found}
+from ansible.module_utils.pgstead_platform import applied, pg
 
 
 def apply(module: AnsibleModule, database: str) -> list[dict[str, str]]:
     """Runs the SQL in one database; the differences it made, as Ansible shows them."""
+    parameters = {"schemas": module.params["schemas"], "roles": module.params["roles"], "catalog": []}
     connection = pg.connect(database, module.params["port"])
     try:
-        before = definitions(connection, module)
-        with connection.cursor() as cursor:
-            cursor.execute(module.params["sql"])
-        after = definitions(connection, module)
-        if before == after or module.check_mode:
+        diff = applied.run(connection, module.params["sql"], module.params["fingerprint"], parameters, database)
+        if not diff or module.check_mode:
             connection.rollback()
         else:
             connection.commit()
     finally:
         connection.close()
-    return [
-        {
-            "before_header": f"{database}: {name}",
-            "after_header": f"{database}: {name}",
-            "before": before.get(name, "") and before[name] + "\n",
-            "after": after.get(name, "") and after[name] + "\n",
-        }
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
-    ]
+    return diff
 
 
 def main() -> None:

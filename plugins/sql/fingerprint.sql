@@ -1,23 +1,29 @@
 -- Everything that a .sql file of a role can make, as (object, definition): two fingerprints differ
--- exactly where something changed.
--- Parameters: schemas, roles (whose objects and attributes count), database.
+-- exactly where something changed. Rights are sorted: a REVOKE and GRANT of the same moves them to the end.
+-- Parameters: schemas, roles (whose objects and attributes count), catalog (names of functions and views of
+-- PostgreSQL or an extension whose rights count).
 
 -- name: fingerprint
 SELECT 'schema ' || n.nspname AS object,
-       format('owner %%s, acl %%s', pg_get_userbyid(n.nspowner), n.nspacl) AS definition
+       format('owner %%s, acl %%s, comment %%s', pg_get_userbyid(n.nspowner),
+              ARRAY(SELECT unnest(coalesce(n.nspacl, acldefault('n', n.nspowner)))::text ORDER BY 1),
+              obj_description(n.oid, 'pg_namespace')) AS definition
 FROM pg_catalog.pg_namespace AS n
 WHERE n.nspname = ANY (%(schemas)s)
 UNION ALL
 SELECT 'routine ' || p.oid::regprocedure,
        format(E'%%s\n-- owner %%s, acl %%s, comment %%s', pg_get_functiondef(p.oid), pg_get_userbyid(p.proowner),
-              p.proacl, obj_description(p.oid, 'pg_proc'))
+              ARRAY(SELECT unnest(coalesce(p.proacl, acldefault('f', p.proowner)))::text ORDER BY 1),
+              obj_description(p.oid, 'pg_proc'))
 FROM pg_catalog.pg_proc AS p
 WHERE p.pronamespace = ANY (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = ANY (%(schemas)s))
   AND p.prokind IN ('f', 'p')
 UNION ALL
 SELECT 'relation ' || c.oid::regclass,
        format('kind %%s, owner %%s, acl %%s, options %%s, columns %%s, view %%s', c.relkind, pg_get_userbyid(c.relowner),
-              c.relacl, c.reloptions,
+              ARRAY(SELECT unnest(coalesce(c.relacl, acldefault(
+                CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner)))::text ORDER BY 1),
+              c.reloptions,
               (SELECT string_agg(format('%%I %%s%%s', a.attname, format_type(a.atttypid, a.atttypmod),
                                         CASE WHEN a.attnotnull THEN ' NOT NULL' END), ', ' ORDER BY a.attnum)
                FROM pg_catalog.pg_attribute AS a
@@ -33,6 +39,14 @@ SELECT 'event trigger ' || e.evtname,
 FROM pg_catalog.pg_event_trigger AS e
 JOIN pg_catalog.pg_proc AS p ON p.oid = e.evtfoid
 WHERE p.pronamespace = ANY (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = ANY (%(schemas)s))
+UNION ALL
+SELECT 'rights on ' || p.oid::regprocedure, ARRAY(SELECT unnest(coalesce(p.proacl, acldefault('f', p.proowner)))::text ORDER BY 1)::text
+FROM pg_catalog.pg_proc AS p
+WHERE p.proname = ANY (%(catalog)s)
+UNION ALL
+SELECT 'rights on ' || c.oid::regclass, ARRAY(SELECT unnest(c.relacl)::text ORDER BY 1)::text
+FROM pg_catalog.pg_class AS c
+WHERE c.relkind = 'v' AND c.relname = ANY (%(catalog)s)
 UNION ALL
 SELECT 'role ' || r.rolname,
        format('super %%s, login %%s, inherit %%s, createdb %%s, createrole %%s, replication %%s, bypassrls %%s, limit %%s, '

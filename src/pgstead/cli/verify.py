@@ -69,8 +69,5 @@ def _show(host: str, result: dict[str, Any]) -> None:
 
 
 def _order(area: str) -> tuple[int, str]:
-    kind = area.split(maxsplit=1)[0]
-    return (
-        ["server", "pooler", "database", "role"].index(kind) if kind in ("server", "pooler", "database", "role") else 9,
-        area,
-    )
+    kind, order = area.split(maxsplit=1)[0], ["server", "pooler", "database", "tenants", "role"]
+    return (order.index(kind) if kind in order else len(order), area)

@@ -1,0 +1,227 @@
+#!/usr/bin/python
+"""Ansible module: tenant isolation of databases, applied and kept."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pgstead_tenancy
+short_description: Isolates tenants in databases by row-level security, and keeps them isolated
+description:
+  - Installs the tenant context, the policies' reader and the DDL guard in each database, then protects every table
+    that has the tenant column, one short transaction each, so that a run that was broken off goes on where it stopped.
+  - What stands in the way (a column of another type, rows without tenant, a table that is not there) is listed
+    before anything is changed.
+  - Runs through an action plugin of the same name, which brings the query for the comparison.
+options:
+  databases: {description: "Databases as the filter C(pgstead_model) expands them.", type: list, elements: dict,
+              required: true}
+  sql: {description: "The SQL, with C(:\"name\") for what C(tenancy) says.", type: str, required: true}
+  port: {description: Port of the instance., type: int, default: 5432}
+  lock_seconds: {description: How long a table's lock is waited for before others are let by., type: int, default: 2}
+  attempts: {description: How often it is tried again., type: int, default: 10}
+author: The pgstead authors
+attributes:
+  check_mode: {support: full}
+  diff_mode: {support: full}
+"""
+
+RETURN = r"""
+steps: {description: What was, or would be, done., type: list, elements: str, returned: always}
+notes: {description: What keeps tenants from being isolated and only people can change., type: list, elements: str,
+        returned: always}
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pgstead_platform import applied, pg, tenancy
+from ansible.module_utils.pgstead_platform.reconcile import ident
+
+PROBE = "pgstead_tenant_not_null"  # constraint that lives only while a column is made NOT NULL
+
+
+class Database:
+    """One database to isolate.
+
+    Args:
+        module: its parameters.
+        entry: the expanded database.
+    """
+
+    def __init__(self, module: AnsibleModule, entry: dict[str, Any]) -> None:
+        self.module, self.entry, self.own = module, entry, ident(entry["tenancy"]["schema"])
+        self.name = entry["name"]
+        self.steps: list[str] = []
+        self.notes: list[str] = []
+        self.diff: list[dict[str, str]] = []
+        self.connection = pg.connect(self.name, module.params["port"])
+
+    def install(self) -> list[str]:
+        """Runs the SQL; what stands in the way, in which case nothing is changed."""
+        parameters = self.module.params
+        scope = {"schemas": [self.entry["tenancy"]["schema"]], "roles": [], "catalog": tenancy.CATALOG}
+        if taken := self._taken():
+            return [taken]
+        sql = tenancy.render(parameters["sql"], tenancy.names(self.entry))
+        self.diff = applied.run(self.connection, sql, parameters["fingerprint"], scope, self.name)
+        wrong = self._obstacles()
+        if self.module.check_mode and not wrong:
+            self._sweep(dry=True)  # sees the views, which go with the rollback
+        if wrong or self.module.check_mode or not self.diff:
+            self.connection.rollback()
+        else:
+            self.connection.commit()
+        return wrong
+
+    def _taken(self) -> str:
+        """The schema must be nobody else's."""
+        found, schema = self._ask("taken"), self.entry["tenancy"]["schema"]
+        if not found:
+            return ""
+        path = f"databases[{self.name}].tenancy.schema"
+        return f"{path}: schema {schema} exists and belongs to {found[0]['owner']}; write the name of a new one"
+
+    def _obstacles(self) -> list[str]:
+        tables, wanted = self._ask("tables"), self.entry["tenancy"]
+        nulls = {
+            table["name"]: self._rows(f"SELECT count(*) FROM {table['name']} WHERE {ident(table['column'])} IS NULL")
+            for table in tables
+            if not table["not_null"] and table["kind"] != "f" and not table["partition"]
+        }
+        if not any(table["name"] == f"{wanted['namespace']}.{wanted['table']}" for table in tables):
+            self.notes.append(f"{self.name}: waits for its table {wanted['table']}")
+        others = [row["name"] for row in self._ask("shared")]
+        return tenancy.obstacles(self.entry, tables, others, {name: rows[0]["count"] for name, rows in nulls.items()})
+
+    def sweep(self) -> None:
+        """Protects what is there already; each step is a transaction of its own."""
+        self.connection.autocommit = True
+        self._rows(f"SET lock_timeout = '{self.module.params['lock_seconds']}s'")
+        self._sweep(dry=False)
+
+    def _sweep(self, dry: bool) -> None:
+        tables = [table for table in self._ask("tables") if table["kind"] != "f"]
+        for table in tables:
+            if table["bare"]:
+                self._do(dry, f"isolate {table['name']}", f"SELECT {self.own}.protect({table['relation']})")
+        views = self._ask("views")
+        for view in views:
+            self._do(
+                dry, f"security_invoker for {view['name']}", f"ALTER VIEW {view['name']} SET (security_invoker = on)"
+            )
+        for table in tables:
+            if not table["not_null"] and not table["partition"]:
+                self._not_null(dry, table["name"], ident(table["column"]))
+        missing = {row["object"] for row in self._ask("problems") if row["kind"] == "index"}
+        for table in tables:
+            if table["name"] in missing and self.entry["tenancy"]["indexes"] == "create":
+                self._do(dry, f"index {table['name']} by {table['column']}", self._index(table))
+
+    def _index(self, table: dict[str, Any]) -> str:
+        # A partitioned table's cannot be built concurrently; its partitions have theirs by then, which it takes over.
+        how = "" if table["kind"] == "p" else "CONCURRENTLY "
+        return f"CREATE INDEX {how}ON {table['name']} ({ident(table['column'])})"
+
+    def _not_null(self, dry: bool, table: str, column: str) -> None:
+        """In steps of which none holds a lock while it reads the table (PostgreSQL manual, ALTER TABLE, Notes)."""
+        what = f"NOT NULL for {column} of {table}"
+        self._do(
+            dry,
+            what,
+            f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {PROBE}",
+            f"ALTER TABLE {table} ADD CONSTRAINT {PROBE} CHECK ({column} IS NOT NULL) NOT VALID",
+            f"ALTER TABLE {table} VALIDATE CONSTRAINT {PROBE}",
+            f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL",
+            f"ALTER TABLE {table} DROP CONSTRAINT {PROBE}",
+        )
+
+    def _do(self, dry: bool, what: str, *statements: str) -> None:
+        self.steps.append(f"{self.name}: {what}")
+        if dry:
+            return
+        for statement in statements:
+            self._patiently(what, statement)
+
+    def _patiently(self, what: str, statement: str) -> None:
+        """Tries again where a lock is not to be had: whoever waits for one makes all others wait behind it."""
+        for attempt in range(self.module.params["attempts"]):
+            try:
+                self._rows(statement)
+                return
+            except pg.Error as problem:
+                if problem.pgcode != "55P03" or attempt + 1 == self.module.params["attempts"]:
+                    raise StepError(what, problem) from problem
+                time.sleep(0.5 * (attempt + 1))
+
+    def report(self) -> None:
+        """Notes on what is left."""
+        if not self.module.check_mode:
+            self.notes += [f"{self.name}: {row['object']} {row['problem']}" for row in self._ask("problems")]
+
+    def _ask(self, name: str) -> list[dict[str, Any]]:
+        return self._rows(tenancy.render(self.module.params["queries"][name], self.entry["tenancy"]))
+
+    def _rows(self, query: str) -> list[dict[str, Any]]:
+        return pg.rows(self.connection, query)
+
+
+class StepError(Exception):
+    """PostgreSQL refused a step."""
+
+    def __init__(self, what: str, problem: Exception) -> None:
+        hint = "; a transaction keeps the table, a later deploy goes on here" if "lock timeout" in str(problem) else ""
+        super().__init__(f"{what}: {str(problem).strip()}{hint}")
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "databases": {"type": "list", "elements": "dict", "required": True},
+            "sql": {"type": "str", "required": True},
+            "port": {"type": "int", "default": 5432},
+            "lock_seconds": {"type": "int", "default": 2},
+            "attempts": {"type": "int", "default": 10},
+            # Set by the action plugin:
+            "fingerprint": {"type": "str", "required": True},
+            "queries": {"type": "dict", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    wanted = module.params["databases"]
+    steps: list[str] = []
+    if module.check_mode and not Path(f"/var/run/postgresql/.s.PGSQL.{module.params['port']}").exists():
+        module.exit_json(
+            changed=bool(wanted), steps=[f"{entry['name']}: isolate tenants" for entry in wanted], notes=[]
+        )
+    opened: list[Database] = []
+    for entry in wanted:
+        try:
+            opened.append(Database(module, entry))
+        except pg.Error as problem:
+            if not (module.check_mode and "does not exist" in str(problem)):
+                module.fail_json(msg=f"database {entry['name']}: {str(problem).strip()}")
+            steps.append(f"{entry['name']}: isolate tenants")
+    try:
+        obstacles = [line for database in opened for line in database.install()]
+        if obstacles:
+            module.fail_json(msg="\n".join(["nothing was changed; in the way of isolating tenants:", *obstacles]))
+        for database in opened:
+            if not module.check_mode:
+                database.sweep()
+            database.report()
+    except (pg.Error, StepError) as problem:
+        module.fail_json(msg=f"{str(problem).strip()}")
+    for database in opened:
+        steps += [f"{database.name}: context, guard and rights"] * bool(database.diff) + database.steps
+    module.exit_json(
+        changed=bool(steps),
+        steps=steps,
+        notes=[note for database in opened for note in database.notes],
+        diff=[item for database in opened for item in database.diff],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+#!/usr/bin/python
+"""Ansible module: the checklist's lines about tenant isolation, answered by the running system."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pgstead_verify_tenancy
+short_description: The checklist's lines about tenant isolation
+description:
+  - Asks the catalog, and comes through the pooler as the app role does, without context, with a made-up context, and
+    twice on one server connection. Everything it does there is rolled back; no row is written or shown.
+options:
+  databases: {description: "Databases as the filter C(pgstead_model) expands them.", type: list, elements: dict,
+              required: true}
+  roles: {description: "Roles as the filter C(pgstead_model) expands them.", type: list, elements: dict, required: true}
+  passwords: {description: Passwords by name., type: dict, required: true}
+  port: {description: Port of the server., type: int, default: 5432}
+  pooler_host: {description: Address of the pooler., type: str, required: true}
+  pooler_port: {description: Port of the pooler., type: int, default: 6432}
+  drift: {description: What a deploy would do., type: list, elements: str, required: true}
+author: The pgstead authors
+attributes:
+  check_mode: {support: full}
+"""
+
+RETURN = r"""
+lines: {description: "The lines: area, title, ok, found, fix.", type: list, elements: dict, returned: always}
+"""
+
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pgstead_platform import login, pg, tenancy
+from ansible.module_utils.pgstead_platform.login import DENIED, Endpoint, Line
+from ansible.module_utils.pgstead_platform.reconcile import ident, literal
+
+# What isolation_problems() finds, by the statement that holds where it finds nothing; and what to do.
+STATEMENTS: dict[str, tuple[str, str]] = {
+    "enabled": ("has row-level security on for every tenant table", "pgstead deploy"),
+    "forced": ("binds owners to it, too", "pgstead deploy"),
+    "policy": ("has the tenant policy, unchanged, on every tenant table", "pgstead deploy"),
+    "type": ("has tenant columns of the declared type", "change the column's type"),
+    "null": ("knows of every row whose it is", "pgstead deploy; it names rows that have no tenant"),
+    "index": ("finds a tenant's rows by an index in every table", "tenancy.indexes: create, or make it yourself"),
+    "foreign key": (
+        "has no foreign key from one tenant to another",
+        "put the tenant column into the key, on both sides",
+    ),
+    "reference": ("has no table without tenants that refers to tenants' rows", "give it the tenant column"),
+    "unique": ("has no unique index that tells of other tenants", "put the tenant column into it"),
+    "view": ("has views that see no more than who asks", "ALTER VIEW ... SET (security_invoker = on)"),
+    "materialized view": ("has no materialized view of tenants' rows", "make it a table with the tenant column"),
+    "foreign table": ("has no foreign table with tenants' rows", "isolate them where they are"),
+    "right": ("grants no right that goes around policies", "REVOKE it; TRUNCATE, REFERENCES, TRIGGER"),
+    "function": ("has no function that runs unbound by policies", "ALTER FUNCTION ... OWNER TO the owner role"),
+}
+# A tenant that nobody is, by the type of tenants' ids.
+OTHERS: dict[str, Callable[[], Any]] = {
+    "uuid": uuid.uuid4,
+    "bigint": lambda: -(uuid.uuid4().int >> 66),
+    "integer": lambda: -(uuid.uuid4().int >> 98),
+    "text": uuid.uuid4,
+}
+MEETING_SECONDS = 10.0  # how long two clients are tried to be brought onto one server connection
+
+
+def catalog_lines(connection: Any, queries: dict[str, str], area: str, bypass: list[str]) -> list[Line]:
+    lines: list[Line] = []
+    wrong = pg.rows(connection, queries["guard"])[0]["wrong"]
+    lines.append(Line(area, "has its DDL guard armed", not wrong, wrong or "fires after every DDL", "pgstead deploy"))
+    count = sum(row["kind"] != "f" for row in pg.rows(connection, queries["tables"]))
+    lines.append(Line(area, "has tenant tables", count > 0, f"{count} tables", "run the application's migrations"))
+    found: dict[str, list[str]] = {kind: [] for kind in STATEMENTS}
+    for row in pg.rows(connection, queries["problems"]):
+        found[row["kind"]].append(f"{row['object']}: {row['problem']}")
+    for kind, (title, fix) in STATEMENTS.items():
+        text = "; ".join(found[kind][:3]) + (f"; and {len(found[kind]) - 3} more" if len(found[kind]) > 3 else "")
+        lines.append(Line(area, title, not found[kind], text or f"{count} tables looked at", fix))
+    free = [row["role"] for row in pg.rows(connection, queries["bypass"]) if row["role"] not in bypass]
+    fix = "ALTER ROLE ... NOBYPASSRLS, or declare reach: all_tenants"
+    lines.append(Line(area, "has no undeclared role beyond policies", not free, ", ".join(free) or "none", fix))
+    shared = [f"{row['name']} ({row['reason']})" for row in pg.rows(connection, queries["shared"])]
+    lines.append(Line(area, "isolates all tables but these", True, ", ".join(shared) or "no exception"))
+    return lines
+
+
+class Pooled:
+    """Clients of one database's app role, as an application has them.
+
+    Args:
+        where: the pooler.
+        entry: the expanded database.
+        role: the app role.
+        password: its password.
+        tables: names of tenant tables.
+    """
+
+    def __init__(self, where: Endpoint, entry: dict[str, Any], role: dict[str, Any], password: str, tables: list[str]):
+        self.where, self.entry, self.role, self.password, self.tables = where, entry, role, password, tables
+        self.tenancy = entry["tenancy"]
+
+    def connect(self) -> Any:
+        return login.login(self.where, self.entry["name"], self.role["name"], self.password)
+
+    def context(self) -> str:
+        """SQL that sets the context of a tenant that nobody is."""
+        return f"SELECT {ident(self.tenancy['schema'])}.set_tenant({literal(str(OTHERS[self.tenancy['type']]()))})"
+
+    def unbound(self, connection: Any, *before: str) -> list[str]:
+        """Tables that do not refuse to be read after these statements, all in one transaction that is rolled back."""
+        open_tables = []
+        for table in self.tables:
+            with connection.cursor() as cursor:
+                cursor.execute("BEGIN")
+                try:
+                    for statement in before:
+                        cursor.execute(statement)
+                    cursor.execute(f"SELECT FROM {table} LIMIT 1")
+                    open_tables.append(f"{table} can be read")
+                except pg.Error as problem:
+                    text = login.short(problem)
+                    if problem.pgcode != DENIED or not text.startswith("tenant context"):
+                        open_tables.append(f"{table}: {text}")
+                finally:
+                    cursor.execute("ROLLBACK")
+        return open_tables
+
+    def seen(self, connection: Any) -> list[str]:
+        """Tables in which a tenant that nobody is sees rows."""
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                cursor.execute(self.context())
+                found = []
+                for table in self.tables:
+                    cursor.execute(f"SELECT EXISTS (SELECT FROM {table})")
+                    found += [table] if cursor.fetchone()[0] else []
+                return found
+            finally:
+                cursor.execute("ROLLBACK")
+
+    def meet(self) -> tuple[bool, str]:
+        """One client sets a context, the next comes onto the same server connection: it must find none."""
+        deadline = time.monotonic() + MEETING_SECONDS
+        table = self.tables[0]
+        with closing(self.connect()) as first, closing(self.connect()) as second:
+            while time.monotonic() < deadline:
+                with first.cursor() as cursor:
+                    cursor.execute("BEGIN")
+                    cursor.execute(self.context())
+                    cursor.execute(f"SELECT pg_backend_pid() FROM (SELECT count(*) FROM {table}) AS rows")
+                    before = cursor.fetchone()[0]
+                    cursor.execute("COMMIT")
+                with second.cursor() as cursor:
+                    cursor.execute("BEGIN")
+                    cursor.execute("SELECT pg_backend_pid()")
+                    same = cursor.fetchone()[0] == before
+                    answer = ""
+                    try:
+                        cursor.execute(f"SELECT FROM {table} LIMIT 1")
+                        answer = "rows could be read"
+                    except pg.Error as problem:
+                        text = login.short(problem)
+                        answer = "" if problem.pgcode == DENIED and text.startswith("tenant context") else text
+                    cursor.execute("ROLLBACK")
+                if answer or same:
+                    return not answer, answer or f"server connection {before} served both, the second without context"
+        return (
+            False,
+            f"they never got the same server connection in {MEETING_SECONDS:.0f} s; run it again when it is quiet",
+        )
+
+
+def live_lines(client: Pooled, area: str) -> list[Line]:
+    setting, made_up = client.tenancy["setting"], str(OTHERS[client.tenancy["type"]]())
+    fix = "pgstead deploy; then see what the other lines of these tenants say"
+    with closing(client.connect()) as connection:
+        none = client.unbound(connection)
+        raw = client.unbound(connection, f"SET LOCAL {setting} = {literal(made_up)}")
+        seen = client.seen(connection)
+    met, text = client.meet()
+    count = f"{len(client.tables)} tables, as {client.role['name']} through the pooler"
+    return [
+        Line(area, "refuses who set no tenant", not none, "; ".join(none[:3]) or f"42501 from {count}", fix),
+        Line(area, f"refuses who only sets {setting}", not raw, "; ".join(raw[:3]) or f"42501 from {count}", fix),
+        Line(
+            area, "shows nothing to a tenant that nobody is", not seen, ", ".join(seen[:3]) or f"0 rows in {count}", fix
+        ),
+        Line(area, "keeps a context from the next client", met, text, fix),
+    ]
+
+
+def database_lines(module: AnsibleModule, entry: dict[str, Any]) -> list[Line]:
+    parameters, area = module.params, f"tenants of {entry['name']}"
+    own = [role for role in parameters["roles"] if role["database"] in ("", entry["name"])]
+    bypass = [role["name"] for role in own if "BYPASSRLS" in role["attributes"]]
+    role = next((r for r in own if r["kind"] == "app" and "pooled" in r["endpoints"]), None)
+    values = entry["tenancy"] | {"role": role["name"] if role else ""}
+    queries = {name: tenancy.render(text, values) for name, text in parameters["queries"].items()}
+    try:
+        with closing(pg.connect(entry["name"], parameters["port"])) as connection:
+            connection.autocommit = True
+            if not pg.rows(connection, queries["installed"])[0]["installed"]:
+                return [Line(area, "are isolated", False, f"no schema {entry['tenancy']['schema']}", "pgstead deploy")]
+            lines = catalog_lines(connection, queries, area, bypass)
+            tables = [row["name"] for row in pg.rows(connection, queries["readable"])] if role else []
+        if role and tables:
+            where = Endpoint("pooled", parameters["pooler_host"], parameters["pooler_port"])
+            lines += live_lines(Pooled(where, entry, role, parameters["passwords"][role["secret"]], tables), area)
+    except pg.Error as problem:
+        return [Line(area, "can be asked", False, login.short(problem), "pgstead deploy; then see the server's log")]
+    return lines
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "databases": {"type": "list", "elements": "dict", "required": True},
+            "roles": {"type": "list", "elements": "dict", "required": True},
+            "passwords": {"type": "dict", "required": True, "no_log": True},
+            "port": {"type": "int", "default": 5432},
+            "pooler_host": {"type": "str", "required": True},
+            "pooler_port": {"type": "int", "default": 6432},
+            "drift": {"type": "list", "elements": "str", "required": True},
+            "queries": {"type": "dict", "required": True},  # set by the action plugin
+        },
+        supports_check_mode=True,
+    )
+    lines: list[Line] = []
+    for entry in module.params["databases"]:
+        lines += database_lines(module, entry)
+        own = [step.partition(": ")[2] for step in module.params["drift"] if step.startswith(f"{entry['name']}: ")]
+        title, fix = "are isolated as deployed", "pgstead deploy --check --diff shows it"
+        lines.append(Line(f"tenants of {entry['name']}", title, not own, "; ".join(own) or "no difference", fix))
+    module.exit_json(changed=False, lines=login.as_dicts(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+-- Questions about the isolation of a database's tenants; all of them only read. :"schema" is tenancy.schema.
+
+-- name: taken
+-- To whom the schema belongs, where it is somebody else's.
+SELECT pg_get_userbyid(nspowner) AS owner FROM pg_catalog.pg_namespace WHERE nspname = :'schema' AND nspowner <> 10;
+
+-- name: installed
+SELECT to_regproc(format('%I.isolation_problems', :'schema')) IS NOT NULL AS installed;
+
+-- name: guard
+-- What keeps the guard from firing, "" where it does.
+SELECT coalesce(string_agg(
+         CASE WHEN e.oid IS NULL THEN format('%s is missing', w.name)
+              WHEN e.evtenabled <> 'O' THEN format('%s is disabled', w.name)
+              WHEN NOT r.rolsuper THEN format('%s belongs to %s, no superuser', w.name, r.rolname)
+              WHEN e.evtfoid <> to_regproc(format('%I.guard', :'schema'))
+                OR e.evttags IS NOT NULL THEN format('%s is not as deployed', w.name) END, '; '), '') AS wrong
+FROM (VALUES ('pgstead_guard'), ('pgstead_guard_drop')) AS w (name)
+LEFT JOIN pg_catalog.pg_event_trigger AS e ON e.evtname = w.name
+LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = e.evtowner;
+
+-- name: problems
+SELECT kind, object, problem FROM :"schema".isolation_problems() ORDER BY kind, object;
+
+-- name: tables
+-- Partitions come first: an index on their parent takes over theirs.
+SELECT relation, kind, partition, name, "column", type, fits, not_null,
+       NOT (enabled AND forced AND armed AND (open <> own)) AS bare
+FROM :"schema".tenant_tables
+ORDER BY partition DESC, name;
+
+-- name: views
+SELECT DISTINCT name FROM :"schema".tenant_views WHERE kind = 'v' AND NOT invoker ORDER BY name;
+
+-- name: readable
+-- Those of them that a role has the right to read.
+SELECT name FROM :"schema".tenant_tables
+WHERE kind IN ('r', 'p') AND has_table_privilege(:'role', relation, 'SELECT')
+  AND has_schema_privilege(:'role', (SELECT relnamespace FROM pg_catalog.pg_class WHERE oid = relation), 'USAGE')
+ORDER BY name;
+
+-- name: shared
+SELECT name, reason FROM :"schema".shared_tables ORDER BY name;
+
+-- name: bypass
+-- Login roles of this database that no policy binds, besides the superuser.
+SELECT r.rolname AS role
+FROM pg_catalog.pg_roles AS r
+WHERE r.rolcanlogin AND r.oid <> 10 AND (r.rolsuper OR r.rolbypassrls)
+  AND has_database_privilege(r.oid, current_database(), 'CONNECT')
+ORDER BY 1;

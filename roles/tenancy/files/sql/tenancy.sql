@@ -1,0 +1,392 @@
+-- Tenant isolation of one database. Can be run again: what is there already is left as it is or put right.
+-- :"..." and :'...' are names from the inventory, quoted as an identifier or as a string.
+
+CREATE SCHEMA IF NOT EXISTS :"schema" AUTHORIZATION postgres;
+COMMENT ON SCHEMA :"schema" IS 'pgstead: tenant isolation';
+REVOKE ALL ON SCHEMA :"schema" FROM PUBLIC;
+GRANT USAGE ON SCHEMA :"schema" TO PUBLIC;
+GRANT USAGE, CREATE ON SCHEMA :"schema" TO :"owner";  -- functions of the application that belong beside these
+
+-- ---- the tenant context ------------------------------------------------------------------------------
+
+-- Bound to its transaction: a value that a pooled connection kept, a plain SET or a replayed value is another
+-- transaction's, and the reader says so. Nothing but the time of the transaction is needed for that, and parallel
+-- workers know it, too.
+CREATE OR REPLACE FUNCTION :"schema".set_tenant(tenant :"type") RETURNS :"type"
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+  AS $$
+BEGIN
+  IF tenant IS NULL THEN
+    RAISE EXCEPTION 'tenant context cannot be set to null' USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  PERFORM pg_catalog.set_config(
+    :'setting', extract(epoch FROM pg_catalog.transaction_timestamp())::text || '|' || tenant::text, true);
+  RETURN tenant;
+END $$;
+COMMENT ON FUNCTION :"schema".set_tenant(:"type") IS
+  'Sets the tenant whose rows this transaction sees and writes. Call it first: BEGIN; SELECT set_tenant($1); ...; COMMIT';
+
+-- What the policies call. No SET clause and no EXCEPTION block: both would cost more than all the rest. STABLE and
+-- called without (SELECT ...): the planner asks it for the tenant and knows how many rows that one has.
+CREATE OR REPLACE FUNCTION :"schema".tenant_id() RETURNS :"type"
+  LANGUAGE plpgsql STABLE PARALLEL SAFE
+  AS $$
+DECLARE
+  context text := pg_catalog.current_setting(:'setting', true);
+  own text := extract(epoch FROM pg_catalog.transaction_timestamp())::text || '|';
+BEGIN
+  IF context IS NULL OR context = '' THEN
+    RAISE EXCEPTION 'tenant context is not set'
+      USING ERRCODE = 'insufficient_privilege',
+            HINT = 'Call ' || :'schema' || '.set_tenant(...) first, in the same transaction: BEGIN; SELECT '
+                   || :'schema' || '.set_tenant($1); ...; COMMIT';
+  END IF;
+  IF NOT pg_catalog.starts_with(context, own) THEN
+    RAISE EXCEPTION 'tenant context was not set in this transaction'
+      USING ERRCODE = 'insufficient_privilege',
+            HINT = 'Do not SET ' || :'setting' || '. Call ' || :'schema'
+                   || '.set_tenant(...) in the same transaction: BEGIN; SELECT ' || :'schema'
+                   || '.set_tenant($1); ...; COMMIT';
+  END IF;
+  RETURN CAST(pg_catalog.substr(context, pg_catalog.length(own) + 1) AS :"type");
+END $$;
+COMMENT ON FUNCTION :"schema".tenant_id() IS
+  'The tenant of this transaction; an error (SQLSTATE 42501) where set_tenant() was not called in it';
+
+-- ---- what is there -----------------------------------------------------------------------------------
+
+-- Every table that has the tenant column (the tenant table: its key), with the state of its protection.
+-- One row per table, whichever schema it is in; members of extensions are left out.
+CREATE OR REPLACE VIEW :"schema".tenant_tables AS
+SELECT c.oid AS relation,
+       c.relkind AS kind,
+       c.relispartition AS partition,
+       format('%I.%I', n.nspname, c.relname) AS name,
+       a.attname AS "column",
+       a.attnum AS attnum,
+       coalesce(nullif(t.typbasetype, 0), t.oid) = :'type'::regtype AS fits,
+       format_type(a.atttypid, a.atttypmod) AS type,
+       a.attnotnull AS not_null,
+       c.relrowsecurity AS enabled,
+       c.relforcerowsecurity AS forced,
+       p.policy AS policy,
+       e.canon AS canon,
+       coalesce(s.named, false) AS named,
+       coalesce(s.armed, false) AS armed,
+       coalesce(s.open, false) AS open,
+       coalesce(s.own, false) AS own
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_attribute AS a
+  ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+ AND a.attname = CASE WHEN n.nspname = :'namespace' AND c.relname = :'table' THEN :'key' ELSE :'column' END
+JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+CROSS JOIN LATERAL (SELECT (:'policy_prefix' || c.relname)::name AS policy) AS p
+-- As pg_get_expr writes it: a domain is cast to what it is over.
+CROSS JOIN LATERAL (
+  SELECT format('(%s = %I.tenant_id())',
+                CASE WHEN t.typbasetype = 0 THEN quote_ident(a.attname)
+                     ELSE format('(%I)::%s', a.attname, format_type(t.typbasetype, NULL)) END,
+                :'schema') AS canon) AS e
+LEFT JOIN LATERAL (
+  SELECT bool_or(l.polname = p.policy) AS named,
+         bool_or(l.polname = p.policy AND NOT l.polpermissive AND l.polcmd = '*' AND l.polroles = '{0}'
+                 AND pg_get_expr(l.polqual, c.oid) = e.canon AND pg_get_expr(l.polwithcheck, c.oid) = e.canon) AS armed,
+         bool_or(o.is_open) AS open,                         -- the permissive policy that protect() makes
+         bool_or(l.polpermissive AND NOT o.is_open) AS own   -- permissive policies of the application
+  FROM pg_catalog.pg_policy AS l
+  CROSS JOIN LATERAL (
+    SELECT l.polname = 'tenant_access' AND l.polpermissive AND l.polcmd = '*' AND l.polroles = '{0}'
+           AND pg_get_expr(l.polqual, c.oid) = 'true'
+           AND coalesce(pg_get_expr(l.polwithcheck, c.oid), 'true') = 'true' AS is_open) AS o
+  WHERE l.polrelid = c.oid) AS s ON true
+WHERE c.relkind IN ('r', 'p', 'f')
+  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+                  WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e');
+REVOKE ALL ON :"schema".tenant_tables FROM PUBLIC;
+
+-- Views and materialized views that show rows of tenant tables, through other views as well.
+CREATE OR REPLACE VIEW :"schema".tenant_views AS
+WITH RECURSIVE link AS (
+  SELECT DISTINCT d.refobjid AS source, r.ev_class AS view
+  FROM pg_catalog.pg_rewrite AS r
+  JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+  WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class AND r.rulename = '_RETURN'
+), shown AS (
+  SELECT l.view, l.source FROM link AS l JOIN :"schema".tenant_tables AS t ON t.relation = l.source
+  UNION
+  SELECT l.view, s.source FROM link AS l JOIN shown AS s ON s.view = l.source
+)
+SELECT c.oid AS relation, c.relkind AS kind, format('%I.%I', n.nspname, c.relname) AS name, s.source AS source,
+       EXISTS (SELECT FROM pg_catalog.pg_options_to_table(c.reloptions) AS o
+               WHERE o.option_name = 'security_invoker' AND o.option_value::boolean) AS invoker
+FROM shown AS s
+JOIN pg_catalog.pg_class AS c ON c.oid = s.view
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('v', 'm');
+REVOKE ALL ON :"schema".tenant_views FROM PUBLIC;
+
+-- Everything that keeps tenants from being isolated, in the whole database or in some relations of it.
+-- A constraint's `oid` tells the guard whether the statement at hand made it.
+CREATE OR REPLACE FUNCTION :"schema".isolation_problems(among oid[] DEFAULT NULL)
+  RETURNS TABLE (kind text, object text, problem text, made_by oid)
+  LANGUAGE sql STABLE
+  SET search_path = pg_catalog, pg_temp
+  AS $$
+  WITH tenant AS MATERIALIZED (SELECT * FROM :"schema".tenant_tables)
+  -- protection of a table
+  SELECT 'enabled', t.name, 'row-level security is off', NULL::oid FROM tenant AS t
+  WHERE t.kind <> 'f' AND NOT t.enabled AND (among IS NULL OR t.relation = ANY (among))
+  UNION ALL
+  SELECT 'forced', t.name, 'its owner is not subject to row-level security', NULL FROM tenant AS t
+  WHERE t.kind <> 'f' AND NOT t.forced AND (among IS NULL OR t.relation = ANY (among))
+  UNION ALL
+  SELECT 'policy', t.name, format('policy %I is missing or is not %s', t.policy, t.canon), NULL FROM tenant AS t
+  WHERE t.kind <> 'f' AND NOT t.armed AND (among IS NULL OR t.relation = ANY (among))
+  UNION ALL
+  SELECT 'type', t.name, format('column %I is %s, declared is %s', t."column", t.type, :'type'), NULL FROM tenant AS t
+  WHERE NOT t.fits AND (among IS NULL OR t.relation = ANY (among))
+  UNION ALL
+  SELECT 'null', t.name, format('column %I may be null', t."column"), NULL FROM tenant AS t
+  WHERE NOT t.not_null AND t.kind <> 'f' AND (among IS NULL OR t.relation = ANY (among))
+  UNION ALL
+  SELECT 'index', t.name, format('no index leads with %I', t."column"), NULL FROM tenant AS t
+  WHERE t.kind <> 'f' AND (among IS NULL OR t.relation = ANY (among))
+    AND NOT EXISTS (SELECT FROM pg_index AS i
+                    WHERE i.indrelid = t.relation AND i.indkey[0] = t.attnum AND i.indisvalid AND i.indpred IS NULL)
+  -- what goes around it
+  UNION ALL
+  SELECT CASE WHEN own.relation IS NULL THEN 'reference' ELSE 'foreign key' END,
+         format('%s, constraint %I', k.conrelid::regclass, k.conname),
+         CASE WHEN own.relation IS NULL
+              THEN format('refers to rows of %s, but has no column %I of its own', target.name, :'column')
+              ELSE format('does not carry the tenant: add (%I, ...) to the key and refer to %s (%I, ...)',
+                          own."column", target.name, target."column") END,
+         k.oid
+  FROM pg_constraint AS k
+  JOIN tenant AS target ON target.relation = k.confrelid
+  LEFT JOIN tenant AS own ON own.relation = k.conrelid
+  WHERE k.contype = 'f' AND k.conparentid = 0 AND (among IS NULL OR k.conrelid = ANY (among))
+    AND NOT EXISTS (SELECT FROM unnest(k.conkey, k.confkey) AS pair (mine, other)
+                    WHERE pair.mine = own.attnum AND pair.other = target.attnum)
+  UNION ALL
+  SELECT 'unique', format('%s, index %I', t.name, x.relname),
+         format('without %I it tells whether another tenant has the value', t."column"), NULL
+  FROM tenant AS t
+  JOIN pg_index AS i ON i.indrelid = t.relation AND (i.indisunique OR i.indisexclusion) AND NOT i.indisprimary
+  JOIN pg_class AS x ON x.oid = i.indexrelid
+  WHERE NOT t.attnum = ANY (i.indkey::int2[]) AND t."column" = :'column'
+    AND (among IS NULL OR t.relation = ANY (among))
+  UNION ALL
+  SELECT CASE v.kind WHEN 'm' THEN 'materialized view' ELSE 'view' END, v.name,
+         CASE v.kind WHEN 'm' THEN 'holds rows of all tenants, and row-level security is not for materialized views'
+                     ELSE 'shows the rows that its owner sees: security_invoker is off' END, NULL
+  FROM (SELECT DISTINCT relation, kind, name, invoker FROM :"schema".tenant_views) AS v
+  WHERE (v.kind = 'm' OR NOT v.invoker) AND (among IS NULL OR v.relation = ANY (among))
+  UNION ALL
+  SELECT 'foreign table', t.name, 'row-level security is not for foreign tables', NULL FROM tenant AS t
+  WHERE t.kind = 'f' AND (among IS NULL OR t.relation = ANY (among))
+  UNION ALL
+  SELECT 'right', t.name,
+         format('%s for %s is a way around row-level security', g.privilege_type,
+                CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee)::text END), NULL
+  FROM tenant AS t
+  JOIN pg_class AS c ON c.oid = t.relation
+  CROSS JOIN LATERAL aclexplode(c.relacl) AS g
+  WHERE g.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER') AND g.grantee <> c.relowner
+    AND (among IS NULL OR t.relation = ANY (among))
+  UNION ALL
+  SELECT 'function', p.oid::regprocedure::text,
+         format('runs with the rights of %s, whom no policy binds', pg_get_userbyid(p.proowner)), NULL
+  FROM pg_proc AS p
+  JOIN pg_roles AS r ON r.oid = p.proowner AND (r.rolsuper OR r.rolbypassrls)
+  WHERE among IS NULL AND p.prosecdef
+    AND p.pronamespace::regnamespace::text !~ '^pg_'
+    AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS g WHERE g.grantee <> p.proowner)
+    AND NOT EXISTS (SELECT FROM pg_depend AS d
+                    WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+  $$;
+REVOKE ALL ON FUNCTION :"schema".isolation_problems(oid[]) FROM PUBLIC;
+
+-- Tables that are nobody's in particular, for people to look at: are they meant to be?
+CREATE OR REPLACE VIEW :"schema".shared_tables AS
+SELECT format('%I.%I', n.nspname, c.relname) AS name, format('has no column %I', :'column') AS reason
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'f', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  AND c.oid NOT IN (SELECT relation FROM :"schema".tenant_tables)
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+                  WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e');
+REVOKE ALL ON :"schema".shared_tables FROM PUBLIC;
+
+-- ---- the guard ---------------------------------------------------------------------------------------
+
+-- Puts one table under protection. Every statement of it fires the guard again, which calls this again: so the state
+-- is read anew before each step, and whoever finds nothing left to do is done.
+CREATE OR REPLACE FUNCTION :"schema".protect(relation oid) RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+  AS $$
+DECLARE
+  t :"schema".tenant_tables;
+  v record;
+BEGIN
+  FOR step IN 1..10 LOOP
+    SELECT * INTO t FROM :"schema".tenant_tables AS f WHERE f.relation = protect.relation AND f.kind IN ('r', 'p');
+    IF NOT FOUND THEN
+      RETURN;
+    END IF;
+    IF NOT t.fits THEN
+      RAISE EXCEPTION 'column % of % is %, but tenants are told apart by %', t."column", t.name, t.type, :'type'
+        USING ERRCODE = 'invalid_object_definition';
+    END IF;
+    IF NOT (t.enabled AND t.forced) THEN
+      EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', t.name);
+    ELSIF NOT t.armed AND t.named THEN
+      EXECUTE format('DROP POLICY %I ON %s', t.policy, t.name);
+    ELSIF NOT t.armed THEN
+      EXECUTE format('CREATE POLICY %I ON %s AS RESTRICTIVE TO PUBLIC USING %s WITH CHECK %s',
+                     t.policy, t.name, t.canon, t.canon);
+    ELSIF t.open AND t.own THEN
+      -- Rows are open to whom the application's own policies open them, and to nobody else.
+      EXECUTE format('DROP POLICY tenant_access ON %s', t.name);
+    ELSIF NOT t.open AND NOT t.own THEN
+      EXECUTE format('CREATE POLICY tenant_access ON %s TO PUBLIC USING (true) WITH CHECK (true)', t.name);
+    ELSE
+      FOR v IN SELECT DISTINCT w.name FROM :"schema".tenant_views AS w
+               WHERE w.source = t.relation AND w.kind = 'v' AND NOT w.invoker LOOP
+        EXECUTE format('ALTER VIEW %s SET (security_invoker = on)', v.name);
+      END LOOP;
+      RETURN;
+    END IF;
+  END LOOP;
+  RAISE EXCEPTION 'protection of % does not come to rest', t.name;
+END $$;
+REVOKE ALL ON FUNCTION :"schema".protect(oid) FROM PUBLIC;
+
+-- Fires after every DDL statement of anybody, in its transaction: what it makes is protected, what it disarms is armed
+-- again, what cannot be protected is refused (or reported, by the inventory's `guard`).
+CREATE OR REPLACE FUNCTION :"schema".guard() RETURNS event_trigger
+  LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+  AS $$
+DECLARE
+  touched oid[];
+  t record;
+  filled boolean;
+BEGIN
+  IF tg_event = 'sql_drop' THEN
+    SELECT array_agg(DISTINCT to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))::oid) INTO touched
+    FROM pg_event_trigger_dropped_objects() AS d
+    WHERE d.object_type = 'policy' AND NOT d.is_temporary;
+  ELSE
+    SELECT array_agg(DISTINCT coalesce(p.polrelid, d.objid)) INTO touched
+    FROM pg_event_trigger_ddl_commands() AS d
+    LEFT JOIN pg_policy AS p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
+    WHERE (d.classid = 'pg_class'::regclass OR p.oid IS NOT NULL) AND NOT d.in_extension;
+  END IF;
+  IF touched IS NULL THEN
+    RETURN;
+  END IF;
+  -- A table attached as a partition, or made to inherit, is named nowhere in the statement's own objects.
+  WITH RECURSIVE family (relation) AS (
+    SELECT unnest(touched)
+    UNION
+    SELECT i.inhrelid FROM pg_inherits AS i JOIN family AS f ON f.relation = i.inhparent
+  )
+  SELECT array_agg(c.oid) INTO touched
+  FROM family AS f JOIN pg_class AS c ON c.oid = f.relation AND c.relkind IN ('r', 'p', 'v', 'm', 'f');
+
+  FOR t IN SELECT c.oid, c.relkind, c.oid::regclass AS name FROM unnest(touched) AS u JOIN pg_class AS c ON c.oid = u LOOP
+    IF t.relkind IN ('r', 'p') THEN
+      PERFORM :"schema".protect(t.oid);
+      -- A table that lost its tenant column has lost the policy on it: then it shows nothing to anybody.
+      IF EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = t.oid AND p.polname = 'tenant_access')
+         AND NOT EXISTS (SELECT FROM pg_policy AS p
+                         WHERE p.polrelid = t.oid AND NOT p.polpermissive
+                           AND pg_get_expr(p.polqual, t.oid) LIKE '%tenant_id()%') THEN
+        EXECUTE format('DROP POLICY tenant_access ON %s', t.name);
+        RAISE WARNING 'table % has no column % any more and shows no rows to anybody', t.name, :'column';
+      END IF;
+    ELSIF t.relkind = 'v' AND EXISTS (SELECT FROM :"schema".tenant_views AS w WHERE w.relation = t.oid AND NOT w.invoker) THEN
+      EXECUTE format('ALTER VIEW %s SET (security_invoker = on)', t.name);
+    END IF;
+  END LOOP;
+
+  -- Whose a row is must be said; of a table that is new that can be demanded without a long look.
+  IF tg_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') THEN
+    FOR t IN SELECT f.name, f."column" FROM :"schema".tenant_tables AS f
+             WHERE f.relation = ANY (touched) AND f.kind IN ('r', 'p') AND NOT f.not_null AND NOT f.partition LOOP
+      EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NULL)', t.name, t."column") INTO filled;
+      IF NOT filled THEN
+        EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', t.name, t."column");
+      END IF;
+    END LOOP;
+  END IF;
+
+  FOR t IN
+    SELECT p.kind, p.object, p.problem FROM :"schema".isolation_problems(touched) AS p
+    LEFT JOIN pg_constraint AS k ON k.oid = p.made_by
+    WHERE (p.kind IN ('foreign key', 'reference')
+           -- Made by this transaction: what was there before is reported by pgstead verify, and is no reason to
+           -- refuse another change of the same table.
+           AND age(k.xmin) <= age(pg_current_xact_id()::xid))
+       OR (p.kind = 'materialized view' AND tg_tag = 'CREATE MATERIALIZED VIEW')
+       OR p.kind = 'foreign table'
+  LOOP
+    IF :'guard' = 'refuse' THEN
+      RAISE EXCEPTION '% % cannot be isolated by tenant: %', t.kind, t.object, t.problem
+        USING ERRCODE = 'invalid_object_definition',
+              HINT = 'tenancy.guard: report in the inventory lets it pass with a warning';
+    END IF;
+    RAISE WARNING '% % cannot be isolated by tenant: %', t.kind, t.object, t.problem;
+  END LOOP;
+END $$;
+REVOKE ALL ON FUNCTION :"schema".guard() FROM PUBLIC;
+
+DO $$
+DECLARE
+  wanted record;
+BEGIN
+  FOR wanted IN SELECT * FROM (VALUES ('pgstead_guard', 'ddl_command_end'), ('pgstead_guard_drop', 'sql_drop')) AS w (name, event) LOOP
+    IF EXISTS (SELECT FROM pg_event_trigger AS e WHERE e.evtname = wanted.name
+               AND (e.evtfoid <> to_regproc(format('%I.guard', :'schema')) OR e.evtevent <> wanted.event
+                    OR e.evttags IS NOT NULL OR NOT (SELECT rolsuper FROM pg_roles WHERE oid = e.evtowner))) THEN
+      EXECUTE format('DROP EVENT TRIGGER %I', wanted.name);
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_event_trigger WHERE evtname = wanted.name) THEN
+      EXECUTE format('CREATE EVENT TRIGGER %I ON %s EXECUTE FUNCTION %I.guard()', wanted.name, wanted.event, :'schema');
+    END IF;
+    IF (SELECT evtenabled FROM pg_event_trigger WHERE evtname = wanted.name) <> 'O' THEN
+      EXECUTE format('ALTER EVENT TRIGGER %I ENABLE', wanted.name);
+    END IF;
+  END LOOP;
+END $$;
+
+-- ---- what one role's sessions could learn of each other -----------------------------------------------
+
+-- All tenants share the app role: what it may see of "its own" other sessions is other tenants' queries, and it could
+-- end them. Who watches the server has pg_monitor or pg_signal_backend.
+REVOKE EXECUTE ON FUNCTION pg_catalog.pg_stat_get_activity(integer), pg_catalog.pg_stat_get_backend_activity(integer)
+  FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pg_catalog.pg_stat_get_activity(integer), pg_catalog.pg_stat_get_backend_activity(integer)
+  TO pg_read_all_stats;
+REVOKE SELECT ON pg_catalog.pg_stat_activity FROM PUBLIC;
+GRANT SELECT ON pg_catalog.pg_stat_activity TO pg_read_all_stats;
+REVOKE EXECUTE ON FUNCTION pg_catalog.pg_terminate_backend(integer, bigint), pg_catalog.pg_cancel_backend(integer)
+  FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pg_catalog.pg_terminate_backend(integer, bigint), pg_catalog.pg_cancel_backend(integer)
+  TO pg_signal_backend;
+DO $$
+DECLARE
+  place text := (SELECT n.nspname FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+                 WHERE e.extname = 'pg_stat_statements');
+BEGIN
+  IF place IS NOT NULL THEN
+    EXECUTE format('REVOKE SELECT ON %I.pg_stat_statements FROM PUBLIC', place);
+    EXECUTE format('GRANT SELECT ON %I.pg_stat_statements TO pg_read_all_stats', place);
+    EXECUTE format('REVOKE EXECUTE ON FUNCTION %I.pg_stat_statements(boolean) FROM PUBLIC', place);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %I.pg_stat_statements(boolean) TO pg_read_all_stats', place);
+  END IF;
+END $$;

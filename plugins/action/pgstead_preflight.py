@@ -14,7 +14,7 @@ sys.path.insert(0, str(_HERE.parents[1] / "module_utils"))
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from pgstead_platform import checks, schema
+from pgstead_platform import checks, schema, sqitch
 from pgstead_platform.schema import Problem
 
 # Inputs of the playbooks, and of `pgstead sandbox`, which reads them from the same inventory.
@@ -51,7 +51,8 @@ class ActionModule(ActionBase):
         # What is wrong by itself is left out of what is checked against other things; the rest is still checked.
         spoilt = {re.split(r"[.\[]", problem.path)[0] for problem in wrong if "." not in problem.path}
         sound = checks.sound(values, wrong, self._templated(defaults, defaults | task_vars))
-        further = [*checks.declaration(sound), *self._host(sound, task_vars, bool(problems))]
+        projects = self._projects(sound["databases"], task_vars)
+        further = [*checks.declaration(sound), *projects, *self._host(sound, task_vars, bool(problems))]
         problems += [problem for problem in further if problem.path not in spoilt]
         result["problems"] = [{"path": p.path, "found": p.found, "expected": p.expected} for p in problems]
         if problems:
@@ -108,6 +109,18 @@ class ActionModule(ActionBase):
         prefixes = [f"{role.name}_" for role in roles.iterdir() if role.is_dir()]
         ignore = list(task_vars.get("preflight_ignore") or [])
         return list(checks.unknown_variables(names, declared, [*options, *_TOOL_VARIABLES], prefixes, ignore))
+
+    def _projects(self, databases: list[dict[str, Any]], task_vars: dict[str, Any]) -> list[Problem]:
+        """Schema projects that are none; they lie on the control node."""
+        bases = [Path(task_vars.get("inventory_dir") or "."), _HERE.parents[2]]
+        problems = []
+        for i, database in enumerate(databases):
+            if project := database.get("schema_project"):
+                try:
+                    sqitch.parse(sqitch.read(sqitch.locate(project, bases)))
+                except ValueError as problem:
+                    problems.append(Problem(f"databases[{i}].schema_project", repr(project), str(problem)))
+        return problems
 
     def _host(self, values: dict[str, Any], task_vars: dict[str, Any], others: bool) -> list[Problem]:
         """Problems of the host; where it cannot be reached, that is one of them if there are others to tell."""

@@ -31,7 +31,7 @@ PGDG_URI = "https://apt.postgresql.org/pub/repos/apt"
 
 # What the roles install, version by version: tests/contract compares this with the roles.
 PACKAGES = ("postgresql-{v}", "postgresql-client-{v}", "postgresql-{v}-pgvector")
-COMMON_PACKAGES = ("postgresql-common", "pgbouncer", "python3-psycopg2")
+COMMON_PACKAGES = ("postgresql-common", "pgbouncer", "python3-psycopg2", "sqitch", "libdbd-pg-perl")
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,9 @@ control "$server" "postgresql-$major" "$version" \
 control "$vector" "postgresql-$major-pgvector" "$vector_version-$revision" \
   "libc6 (>= 2.28), postgresql-$major" "vector similarity search for PostgreSQL $major (sandbox build)"
 
+# What sqitch depends on; without it APT would bring the distribution's client, of another version.
+sed -i '/^Depends:/i Provides: postgresql-client' "$client/DEBIAN/control"
+
 # Maintainer scripts as the real packages have them: postgresql-common does the work.
 script() { printf '#!/bin/sh\nset -e\n%s\n' "$2" > "$1"; chmod 755 "$1"; }
 common='. /usr/share/postgresql-common/maintscripts-functions'

@@ -1,0 +1,7 @@
+-- Revert autolytiq:customers from pg
+
+BEGIN;
+
+DROP TABLE public.customers;
+
+COMMIT;

@@ -1,0 +1,7 @@
+-- Revert autolytiq:dealerships from pg
+
+BEGIN;
+
+DROP TABLE public.dealerships;
+
+COMMIT;

@@ -1,0 +1,7 @@
+-- Revert autolytiq:deals from pg
+
+BEGIN;
+
+DROP TABLE public.deals;
+
+COMMIT;

@@ -1,0 +1,7 @@
+-- Revert autolytiq:knowledge_base from pg
+
+BEGIN;
+
+DROP TABLE public.knowledge_base;
+
+COMMIT;

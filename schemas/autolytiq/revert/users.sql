@@ -1,0 +1,7 @@
+-- Revert autolytiq:users from pg
+
+BEGIN;
+
+DROP TABLE public.users;
+
+COMMIT;

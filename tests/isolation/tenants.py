@@ -30,6 +30,7 @@ class Site:
         app: its app role; comes pooled and direct here.
         owner: its owner role.
         migrator: its migrator role, who acts as the owner.
+        reader: its role whose declared reach is all tenants.
         a, b: two tenants, who have rows in the tables below.
     """
 
@@ -38,6 +39,7 @@ class Site:
     app: str
     owner: str
     migrator: str
+    reader: str
     a: Any = None
     b: Any = None
 
@@ -89,8 +91,10 @@ def sites() -> list[Site]:
     found = []
     for database in DECLARED.model["databases"]:
         if database["tenancy"]:
-            own = {role["kind"]: role["name"] for role in reversed(DECLARED.model["roles"]) if role["database"] == database["name"]}
-            found.append(Site(database["name"], database["tenancy"], own["app"], database["owner"], own["migrator"]))
+            own = [role for role in DECLARED.model["roles"] if role["database"] == database["name"]]
+            app, migrator = (next(r["name"] for r in own if r["kind"] == kind) for kind in ("app", "migrator"))
+            reader = next(r["name"] for r in own if r["reach"] == "all_tenants")
+            found.append(Site(database["name"], database["tenancy"], app, database["owner"], migrator, reader))
     return found
 
 
@@ -104,7 +108,7 @@ def outcome(cursor: Any, statement: str) -> tuple[str, Any]:
 
 
 def unbound(cursor: Any, statement: str) -> None:
-    """Asserts that a statement is refused because no tenant context binds it, and that the client is told what to do."""
+    """Asserts that a statement is refused for want of a tenant context, and that the client is told what to do."""
     state, message = outcome(cursor, statement)
     assert state == DENIED, (statement, state, message)
     assert "tenant context" in message and "set_tenant" in message, (statement, message)
@@ -113,8 +117,8 @@ def unbound(cursor: Any, statement: str) -> None:
 SITES = sites()
 
 
-@pytest.fixture(scope="module", params=SITES, ids=[site.name for site in SITES])
-def site(request: pytest.FixtureRequest, node: Any, superuser: Any) -> Iterator[Site]:  # noqa: F811
+@pytest.fixture(scope="session", params=SITES, ids=[site.name for site in SITES])
+def site(request: pytest.FixtureRequest, node: Any, superuser: Any) -> Iterator[Site]:
     """A declared database behind a pool of one server connection, with rows of two tenants in two tables.
 
     `parents` and `children` were made by the migrator as an application's migration makes them; the guard did the rest.
@@ -148,17 +152,29 @@ def site(request: pytest.FixtureRequest, node: Any, superuser: Any) -> Iterator[
     pool_of(node, 2)
 
 
-def pool_of(node: Any, size: int) -> None:  # noqa: F811
+def pool_of(node: Any, size: int) -> None:
     """So many server connections per pool, for clients to meet on them; what a deploy declares is another number."""
     ini = "/etc/pgbouncer/pgbouncer.ini"
-    done = node.run(f"sed -i 's/pool_size=[0-9]*/pool_size={size}/' {ini} && systemctl restart pgbouncer")
+    done = node.run(
+        f"sed -i 's/pool_size=[0-9]*/pool_size={size}/' {ini}"
+        " && systemctl reset-failed pgbouncer && systemctl restart pgbouncer"
+    )
     assert done.rc == 0 and f"pool_size={size}" in node.file(ini).content_string, done.stderr
 
 
-@pytest.fixture(autouse=True)
-def untouched(site: Site, superuser: Any) -> Iterator[None]:  # noqa: F811
+@pytest.fixture(scope="session")
+def everything(site: Site) -> Iterator[Any]:
+    """A cursor that sees all rows: of the role whose declared reach is all tenants."""
+    with site.client("direct", site.reader) as cursor:
+        yield cursor
+
+
+@pytest.fixture
+def untouched(site: Site, everything: Any) -> Iterator[None]:
     """Whatever a test tried: both tenants' rows are as they were."""
     yield
-    count = f"SELECT count(*) FILTER (WHERE label = 'of ' || {site.column}), count(*) FROM parents"
-    assert superuser(count, site.name) == "8|8"
-    assert superuser("SELECT count(*) FROM children", site.name) == "8"
+    everything.execute(
+        f"SELECT count(*) FILTER (WHERE label = 'of ' || {site.column}), count(*), (SELECT count(*) FROM children)"
+        " FROM parents"
+    )
+    assert everything.fetchone() == (8, 8, 8)

@@ -12,7 +12,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "infra"))
 from conftest import connect
-from tenants import ENDPOINTS, Site, node, outcome, site, superuser, unbound, untouched
+from tenants import ENDPOINTS, Site, outcome, unbound
+
+pytest_plugins = ["tenants"]
+pytestmark = pytest.mark.usefixtures("untouched")
 
 # {a} is tenant a, {set_tenant} the call for it, {setting} the setting. Each is one round trip in autocommit mode.
 LEFTOVERS = {
@@ -33,7 +36,13 @@ LEFTOVERS = {
     "set_tenant outside of a transaction": ["{set_tenant}"],
     "set_tenant in a transaction that fails": ["BEGIN", "{set_tenant}", "SELECT 1 / 0", "ROLLBACK"],
     "set_tenant in a savepoint": ["BEGIN", "SAVEPOINT s", "{set_tenant}", "ROLLBACK TO s", "COMMIT"],
-    "a prepared statement": ["BEGIN", "{set_tenant}", "PREPARE kept AS SELECT * FROM parents", "EXECUTE kept", "COMMIT"],
+    "a prepared statement": [
+        "BEGIN",
+        "{set_tenant}",
+        "PREPARE kept AS SELECT * FROM parents",
+        "EXECUTE kept",
+        "COMMIT",
+    ],
     "an empty value": ["SET {setting} = ''"],
     "garbage": ["SET {setting} = 'garbage'"],
 }

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from tenants import ENDPOINTS, Site, node, outcome, site, superuser, unbound, untouched
+from tenants import ENDPOINTS, Site, outcome, unbound
+
+pytest_plugins = ["tenants"]
+pytestmark = pytest.mark.usefixtures("untouched")
 
 CONTEXTS = {
     "never set": [],
@@ -45,8 +48,8 @@ def test_everything_is_refused(site: Site, context: list[str], role: str) -> Non
         replayed = cursor.fetchone()[0]
     values = {"setting": site.setting, "a": site.a, "column": site.column, "replayed": replayed}
     for endpoint in ENDPOINTS if role == "app" else ["direct"]:
-        for statement in STATEMENTS.values():
-            with site.client(endpoint, getattr(site, role)) as cursor:
+        with site.client(endpoint, getattr(site, role)) as cursor:
+            for statement in STATEMENTS.values():
                 cursor.execute("BEGIN")
                 for part in context:
                     cursor.execute(part.format(**values))

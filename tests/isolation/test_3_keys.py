@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from tenants import ENDPOINTS, Site, node, outcome, site, superuser, untouched
+from tenants import ENDPOINTS, Site, outcome
+
+pytest_plugins = ["tenants"]
+pytestmark = pytest.mark.usefixtures("untouched")
 
 ATTEMPTS = {
     "insert for another": ("INSERT INTO parents VALUES ('{b}', 77, 'x')", "42501"),
     "insert without tenant": ("INSERT INTO parents VALUES (NULL, 77, 'x')", "42501"),
     "give a row away": ("UPDATE parents SET {column} = '{b}' WHERE id = 1", "42501"),
-    "upsert for another": ("INSERT INTO parents VALUES ('{b}', 101, 'x') ON CONFLICT ({column}, id) DO UPDATE SET label = 'x'",
-                           "42501"),
+    "upsert for another": ("INSERT INTO parents VALUES ('{b}', 101, 'x') ON CONFLICT ({column}, id)"
+                           " DO UPDATE SET label = 'x'", "42501"),
     "upsert that does nothing": ("INSERT INTO parents VALUES ('{b}', 101, 'x') ON CONFLICT DO NOTHING", "42501"),
     "refer to another's row": ("INSERT INTO children VALUES ('{a}', 77, 101)", "23503"),
     "refer to nobody's row": ("INSERT INTO children VALUES ('{a}', 77, 9999)", "23503"),
@@ -51,7 +54,8 @@ def test_what_does_not_exist_and_what_is_anothers_look_alike(site: Site) -> None
     assert answers[0] == answers[1]
 
 
-@pytest.mark.parametrize("statement", ["UPDATE parents SET label = 'x' WHERE id > 100", "DELETE FROM parents WHERE id > 100",
+@pytest.mark.parametrize("statement", ["UPDATE parents SET label = 'x' WHERE id > 100",
+                                       "DELETE FROM parents WHERE id > 100",
                                        "DELETE FROM children WHERE parent > 100"])  # fmt: skip
 def test_anothers_rows_are_not_there_to_change(site: Site, statement: str) -> None:
     with site.tenant(site.a) as cursor:

@@ -8,13 +8,18 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from tenants import ENDPOINTS, Site, node, outcome, site, superuser, untouched
+from tenants import ENDPOINTS, Site, outcome
 
+pytest_plugins = ["tenants"]
+pytestmark = pytest.mark.usefixtures("untouched")
+
+REPLACED = "CREATE OR REPLACE FUNCTION {schema}.tenant_id() RETURNS {type} LANGUAGE sql AS 'SELECT NULL::{type}'"
 DENIED = {
     "create a table": "CREATE TABLE public.stash (t text)",
     "create a table as a copy": "CREATE TABLE public.stash AS SELECT * FROM parents",
     "create a temporary table": "CREATE TEMP TABLE parents (id int)",
-    "plant a function that a superuser would call": "CREATE FUNCTION public.md5(varchar) RETURNS text LANGUAGE sql AS 'SELECT 1::text'",
+    "plant a function that a superuser would call": "CREATE FUNCTION public.md5(varchar) RETURNS text LANGUAGE sql"
+    " AS 'SELECT 1::text'",
     "create a schema": "CREATE SCHEMA mine",
     "create in the schema of the functions": "CREATE FUNCTION {schema}.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
     "truncate": "TRUNCATE parents",
@@ -25,7 +30,7 @@ DENIED = {
     "drop the policy": "DROP POLICY {policy} ON parents",
     "add a policy": "CREATE POLICY hole ON parents USING (true)",
     "drop the guard": "DROP EVENT TRIGGER pgstead_guard",
-    "replace the reader": "CREATE OR REPLACE FUNCTION {schema}.tenant_id() RETURNS {type} LANGUAGE sql AS 'SELECT NULL::{type}'",
+    "replace the reader": REPLACED,
     "call the guard's own function": "SELECT {schema}.protect('parents'::regclass)",
     "list what is unprotected": "SELECT * FROM {schema}.tenant_tables",
     "see the other sessions": "SELECT query FROM pg_stat_activity",
@@ -70,7 +75,7 @@ def test_the_owner_cannot_take_the_guard_away(site: Site) -> None:
         f"DROP SCHEMA {site.schema} CASCADE",
         f"DROP FUNCTION {site.schema}.tenant_id() CASCADE",
         f"ALTER FUNCTION {site.schema}.guard() OWNER TO {site.owner}",
-        f"CREATE OR REPLACE FUNCTION {site.schema}.tenant_id() RETURNS {site.type} LANGUAGE sql AS 'SELECT NULL::{site.type}'",
+        REPLACED.format(schema=site.schema, type=site.type),
         "SET session_replication_role = replica",
     ):
         with site.client("direct", site.migrator) as cursor:
@@ -91,7 +96,8 @@ def test_probes_in_a_query_see_ones_own_rows_alone(site: Site) -> None:
 
 def test_roles_keep_their_settings(site: Site) -> None:
     with site.client() as cursor:
-        for name, value in (("plan_cache_mode", "force_custom_plan"), ("statement_timeout", "30s"), ("lock_timeout", "5s"),
+        for name, value in (("plan_cache_mode", "force_custom_plan"), ("statement_timeout", "30s"),
+                            ("lock_timeout", "5s"),
                             ("idle_in_transaction_session_timeout", "1min"), ("search_path", "public")):  # fmt: skip
             cursor.execute(f"SHOW {name}")
             assert cursor.fetchone()[0] == value

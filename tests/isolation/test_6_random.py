@@ -21,7 +21,10 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from tenants import Site, node, pool_of, site, superuser, untouched
+from tenants import Site, pool_of
+
+pytest_plugins = ["tenants"]
+pytestmark = pytest.mark.usefixtures("untouched")
 
 SEQUENCES = int(os.environ.get("ISOLATION_SEQUENCES", "2000"))
 SEED = int(os.environ.get("ISOLATION_SEED", random.SystemRandom().randrange(2**32)))
@@ -104,7 +107,7 @@ class Actor:
         cursor: its cursor, in autocommit mode.
     """
 
-    def __init__(self, name: str, site: Site, cursor: Any) -> None:  # noqa: F811
+    def __init__(self, name: str, site: Site, cursor: Any) -> None:
         self.name, self.site, self.cursor = name, site, cursor
         a, b = (site.a, 1), (site.b, 101)
         (self.tenant, self.mine), (self.other, self.others) = (b, a) if name == "b" else (a, b)
@@ -118,7 +121,11 @@ class Actor:
         if statement == "(context)":
             if self.name == "nobody":
                 return
-            statement = f"BEGIN; {self.site.set_tenant(self.tenant)}" if not self.in_transaction else self.site.set_tenant(self.tenant)
+            statement = (
+                f"BEGIN; {self.site.set_tenant(self.tenant)}"
+                if not self.in_transaction
+                else self.site.set_tenant(self.tenant)
+            )
         text = statement.format(
             column=self.site.column, setting=self.site.setting, owner=self.site.owner, o=self.other, m=self.tenant,
             other=self.others, mine=self.mine, me=self.name,
@@ -154,10 +161,12 @@ class Sink:
 
 
 @pytest.fixture
-def actors(site: Site, node: Any, superuser: Any) -> Iterator[dict[str, Actor]]:  # noqa: F811
+def actors(site: Site, node: Any, superuser: Any) -> Iterator[dict[str, Actor]]:
     pool_of(node, 2)  # two tenants in a transaction each; they meet on both
     with ExitStack() as stack:
-        cursors = {n: stack.enter_context(site.client(*(("direct", site.migrator) if n == "owner" else ()))) for n in ACTORS}
+        cursors = {
+            n: stack.enter_context(site.client(*(("direct", site.migrator) if n == "owner" else ()))) for n in ACTORS
+        }
         yield {name: Actor(name, site, cursor) for name, cursor in cursors.items()}
     superuser("DELETE FROM children WHERE id > 1000; DELETE FROM parents WHERE id > 1000;"
               f" UPDATE parents SET label = 'of ' || {site.column}", site.name)  # fmt: skip

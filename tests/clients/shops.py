@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class Shop:
     """
 
     database: dict[str, Any]
-    urls: dict[str, str]
+    urls: dict[str, str] = field(repr=False)  # passwords are in them
     tenants: list[Any]
     place: Path
 

@@ -51,7 +51,7 @@ class ActionModule(ActionBase):
         # What is wrong by itself is left out of what is checked against other things; the rest is still checked.
         spoilt = {re.split(r"[.\[]", problem.path)[0] for problem in wrong if "." not in problem.path}
         sound = checks.sound(values, wrong, self._templated(defaults, defaults | task_vars))
-        projects = self._projects(sound["databases"], task_vars)
+        projects = self._projects(sound.get("databases") or [], task_vars)
         further = [*checks.declaration(sound), *projects, *self._host(sound, task_vars, bool(problems))]
         problems += [problem for problem in further if problem.path not in spoilt]
         result["problems"] = [{"path": p.path, "found": p.found, "expected": p.expected} for p in problems]

@@ -25,7 +25,6 @@ options:
     type: bool
     default: false
   port: {description: Port of the instance., type: int, default: 5432}
-  socket: {description: Socket directory of the instance., type: path, default: /var/run/postgresql}
 author: The pgstead authors
 attributes:
   check_mode: {support: full}
@@ -53,6 +52,7 @@ from ansible.module_utils.pgstead_platform.files import Change, apply_all
 from ansible.module_utils.pgstead_platform.login import Line
 
 HOME = Path("/var/lib/pgstead/schemas")
+SOCKET = "/var/run/postgresql"
 
 
 class RefusedError(Exception):
@@ -71,7 +71,8 @@ class Schema:
     """
 
     def __init__(self, module: AnsibleModule, wanted: dict[str, Any]) -> None:
-        self.parameters = module.params
+        self.port: int = module.params["port"]
+        self.who: str = module.params["who"]
         self.is_check = module.check_mode
         self.database: str = wanted["database"]
         self.owner: str = wanted["owner"]
@@ -82,11 +83,10 @@ class Schema:
 
     def _registry(self) -> tuple[list[str], list[sqitch.Change]]:
         """The projects that the database has, and the changes of this one, in the order they were deployed."""
-        socket, port = self.parameters["socket"], self.parameters["port"]
-        if self.is_check and not Path(f"{socket}/.s.PGSQL.{port}").exists():
+        if self.is_check and not Path(f"{SOCKET}/.s.PGSQL.{self.port}").exists():
             return [], []
         try:
-            with closing(pg.connect(self.database, port, socket)) as connection:
+            with closing(pg.connect(self.database, self.port, SOCKET)) as connection:
                 if not pg.rows(connection, "SELECT 1 WHERE to_regclass('sqitch.changes') IS NOT NULL"):
                     return [], []
                 rows = pg.rows(connection, "SELECT * FROM sqitch.changes ORDER BY committed_at")
@@ -135,14 +135,14 @@ class Schema:
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "HOME": "/var/lib/postgresql",
             "LC_ALL": "C.UTF-8",
-            "PGHOST": self.parameters["socket"],
-            "PGPORT": str(self.parameters["port"]),
+            "PGHOST": SOCKET,
+            "PGPORT": str(self.port),
             "PGUSER": pg.OS_USER,
             "PGOPTIONS": f"-c role={self.owner} -c client_min_messages=warning",
             "PGAPPNAME": "pgstead",
             # What sqitch writes down of who deployed, and no settings but the project's own.
             "SQITCH_FULLNAME": "pgstead",
-            "SQITCH_EMAIL": self.parameters["who"],
+            "SQITCH_EMAIL": self.who,
             "SQITCH_USER_CONFIG": os.devnull,
             "SQITCH_SYSTEM_CONFIG": os.devnull,
         }
@@ -182,15 +182,13 @@ class Schema:
             Line(area, "was deployed from the scripts as they are", not edited, edited or "none was edited since",
                  "put the script back, and add a new change"),
         ]  # fmt: skip
-        title, fix = (
-            "holds what its verify scripts demand",
-            "see what was changed by hand; put it back, or add a change",
-        )
+        title = "holds what its verify scripts demand"
         if not (self.folder / sqitch.PLAN).is_file():
             return [*found, Line(area, title, False, f"{self.folder} is not there", "pgstead deploy")]
         done = self.sqitch("verify")
         said = "; ".join((sqitch.complaint(done.stderr) or sqitch.complaint(done.stdout)).splitlines())
-        return [*found, Line(area, title, not done.returncode, said if done.returncode else "sqitch verify", fix)]
+        text, fix = said if done.returncode else "sqitch verify", "put back what was changed by hand, or add a change"
+        return [*found, Line(area, title, not done.returncode, text, fix)]
 
 
 def verify(module: AnsibleModule) -> list[Line]:
@@ -209,7 +207,6 @@ def main() -> None:
         argument_spec={
             "verify": {"type": "bool", "default": False},
             "port": {"type": "int", "default": 5432},
-            "socket": {"type": "path", "default": "/var/run/postgresql"},
             # Set by the action plugin, instead of `databases`:
             "projects": {"type": "list", "elements": "dict", "required": True},
             "who": {"type": "str", "required": True},
@@ -218,7 +215,7 @@ def main() -> None:
     )
     if module.params["verify"]:
         module.exit_json(changed=False, deployed=[], lines=login.as_dicts(verify(module)))
-    os.umask(0o022)  # the postgres user reads what is written here
+    os.umask(0o022)  # the postgres user reads what is written here, whatever this node's umask is
     result: dict[str, Any] = {"changed": False, "deployed": [], "lines": [], "diff": []}
     failure = ""
     try:
@@ -229,6 +226,7 @@ def main() -> None:
             changes, new = schema.changes(), schema.pending
             if not module.check_mode:
                 apply_all(changes)
+                HOME.parent.chmod(0o755)  # not made by this module alone
                 failure = schema.deploy() if new else ""
                 new = new[: len(new) - len(schema.pending)]
             result["changed"] = result["changed"] or bool(changes or new)

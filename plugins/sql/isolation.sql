@@ -14,8 +14,9 @@ SELECT coalesce(string_agg(
               WHEN e.evtenabled <> 'O' THEN format('%s is disabled', w.name)
               WHEN NOT r.rolsuper THEN format('%s belongs to %s, no superuser', w.name, r.rolname)
               WHEN e.evtfoid <> to_regproc(format('%I.guard', :'schema'))
-                OR e.evttags IS NOT NULL THEN format('%s is not as deployed', w.name) END, '; '), '') AS wrong
-FROM (VALUES ('pgstead_guard'), ('pgstead_guard_drop')) AS w (name)
+                OR e.evttags IS DISTINCT FROM w.tags THEN format('%s is not as deployed', w.name) END, '; '), '') AS wrong
+FROM (VALUES ('pgstead_guard', NULL), ('pgstead_guard_drop', NULL),
+             ('pgstead_guard_alter', '{ALTER TABLE}'::text[])) AS w (name, tags)
 LEFT JOIN pg_catalog.pg_event_trigger AS e ON e.evtname = w.name
 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = e.evtowner;
 

@@ -221,6 +221,43 @@ def test_what_cannot_be_isolated_is_refused(site: Site, owner: Owner, statement:
     assert owner.one("SELECT count(*) FROM pg_class WHERE relnamespace = 'ddl'::regnamespace") == 0
 
 
+KEYED = "CREATE TABLE ddl.t ({column} {type} NOT NULL, id bigint, parent bigint)"
+KEY = "ALTER TABLE ddl.t ADD FOREIGN KEY ({column}, parent) REFERENCES parents ({column}, id)"
+
+
+def test_an_orm_adds_a_foreign_key_without_a_tenant(site: Site, owner: Owner) -> None:
+    """ALTER TABLE checks it by a query as the owner, which sees nothing; the guard checks it for all tenants."""
+    owner.execute(KEYED.format(**values(site)))
+    owner.insert(site.a, id=1, parent=1)
+    owner.insert(site.b, id=1, parent=101)
+    owner.execute("BEGIN")
+    owner.execute(KEY.format(**values(site)))
+    unbound(owner.cursor, "SELECT * FROM ddl.t")  # what was let by was that one statement
+    owner.execute("ROLLBACK")
+    owner.execute(KEY.format(**values(site)))
+    assert owner.one("SELECT convalidated FROM pg_constraint WHERE conrelid = 'ddl.t'::regclass AND contype = 'f'")
+    unbound(owner.cursor, "SELECT * FROM ddl.t")
+    owner.execute("BEGIN")
+    owner.execute(site.set_tenant(site.a))
+    assert outcome(owner.cursor, f"INSERT INTO ddl.t VALUES ('{site.a}', 2, 101)")[0] == "23503"
+    owner.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("context", [False, True], ids=["without a tenant", "in another tenant's context"])
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "validated later"])
+def test_a_foreign_key_that_rows_break_is_refused(site: Site, owner: Owner, later: bool, context: bool) -> None:
+    owner.execute(KEYED.format(**values(site)))
+    owner.insert(site.b, id=1, parent=1)  # there is one, but it is tenant a's
+    owner.execute("BEGIN")
+    if context:
+        owner.execute(site.set_tenant(site.a))
+    if later:
+        owner.execute(KEY.format(**values(site)).replace("ADD FOREIGN", "ADD CONSTRAINT k FOREIGN") + " NOT VALID")
+    last = "ALTER TABLE ddl.t VALIDATE CONSTRAINT k" if later else KEY.format(**values(site))
+    assert outcome(owner.cursor, last)[0] == "23503"
+    owner.execute("ROLLBACK")
+
+
 def test_another_change_of_a_table_is_not_refused_for_what_was_there_before(
     site: Site, owner: Owner, superuser: Any
 ) -> None:

@@ -39,6 +39,8 @@ REFUSED = {
     "23503", "23505",  # foreign key, unique
     "0A000",  # COPY FROM under row-level security
     "42704", "22023",  # no such role, a value that a setting does not take
+    "42P01",  # a search_path that an earlier client of the server connection left: no table is found, so none is read
+    "42P07",  # the owner, alone, may make temporary tables
     "55000",  # a cursor that is not on a row
 }  # fmt: skip
 
@@ -82,7 +84,7 @@ STATEMENTS = (
     "FETCH ALL FROM c",
     "FETCH ALL FROM h",
     "CLOSE ALL",
-    "CREATE TEMP TABLE parents AS SELECT 1",
+    "CREATE TEMP TABLE stash AS SELECT * FROM parents",
     "COPY (SELECT * FROM parents) TO STDOUT",
     "SELECT 1 / 0",
     "SELECT 1 / (id - {other}) FROM parents",
@@ -189,7 +191,8 @@ def test_no_sequence_of_statements_reaches_another_tenant(site: Site, actors: di
                 actors[name].run(statement)
         finally:
             for actor in actors.values():
-                actor.cursor.execute("ROLLBACK")
+                if actor.in_transaction:  # another one would wait for a server connection that nobody gives back
+                    actor.cursor.execute("ROLLBACK")
 
     sequences()
     strangers = (

@@ -46,18 +46,6 @@ def add(project: Path, name: str, sql: str, verify: str = "SELECT 1;") -> None:
         (project / part / f"{name}.sql").write_text(f"BEGIN;\n{text}\n{end};\n")
 
 
-@pytest.fixture
-def copied(tmp_path: Path, node: Any) -> Iterator[tuple[Path, Path]]:
-    """The inventory with a copy of the project beside it, and that copy; what is added to it is reverted again."""
-    where = inventory(tmp_path, {})
-    shutil.copytree(HOME / PROJECT, where / PROJECT)
-    last = (where / PROJECT / "sqitch.plan").read_text().splitlines()[-1].split()[0]
-    yield where, where / PROJECT
-    done = on_node(node, f"sqitch revert -y --to {last} db:pg:{DATABASE}")
-    assert done.rc == 0 or "No changes deployed since" in done.stdout + done.stderr, done.stdout + done.stderr
-    assert playbook("site", "--tags", "schema")["rc"] == 0
-
-
 def on_node(node: Any, command: str) -> Any:
     """A command in the project's directory on the node, acting as the owner role, as the role's README has it."""
     return node.run(
@@ -71,6 +59,19 @@ def state(superuser: Superuser, node: Any) -> tuple[str, str]:
     """What is deployed, and what the project on the node is."""
     files = node.check_output("cd /var/lib/pgstead/schemas && find . -type f | sort | xargs sha256sum | sha256sum")
     return superuser(DEPLOYED, DATABASE), files
+
+
+@pytest.fixture
+def copied(tmp_path: Path, superuser: Superuser, node: Any) -> Iterator[tuple[Path, Path]]:
+    """The inventory with a copy of the project beside it, and that copy; what was deployed from it is reverted."""
+    where, before = inventory(tmp_path, {}), state(superuser, node)
+    shutil.copytree(HOME / PROJECT, where / PROJECT)
+    yield where, where / PROJECT
+    if state(superuser, node) != before:
+        done = on_node(node, f"sqitch revert -y --to {before[0].split()[-1]} db:pg:{DATABASE}")
+        assert done.rc == 0 or "No changes deployed since" in done.stdout + done.stderr, done.stdout + done.stderr
+        assert playbook("site", "--tags", "schema")["rc"] == 0
+        assert state(superuser, node) == before
 
 
 def test_everything_is_deployed_and_a_second_deploy_changes_nothing(superuser: Superuser) -> None:
@@ -152,17 +153,16 @@ def rename(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "arguments", "said"),
     [
-        (edit, "edited after it was deployed: deploy/customers.sql; nobody would run it again"),
-        (forget, "deployed, but not in sqitch.plan: match_knowledge"),
-        (insert, "sqitch.plan has extra_one where foundation was deployed"),
-        (rename, "the database has the sqitch project autolytiq, declared is other"),
+        (edit, (), "edited after it was deployed: deploy/customers.sql; nobody would run it again"),
+        (forget, ("--check",), "deployed, but not in sqitch.plan: match_knowledge"),
+        (insert, ("--check",), "sqitch.plan has extra_one where foundation was deployed"),
+        (rename, (), "the database has the sqitch project autolytiq, declared is other"),
     ],
 )
-@pytest.mark.parametrize("arguments", [(), ("--check",)], ids=["deploy", "check"])
 def test_a_project_that_does_not_fit_is_refused_before_anything_is_changed(
-    change: Any, said: str, arguments: tuple[str, ...], copied: tuple[Path, Path], superuser: Superuser, node: Any
+    change: Any, arguments: tuple[str, ...], said: str, copied: tuple[Path, Path], superuser: Superuser, node: Any
 ) -> None:
     where, project = copied
     change(project)

@@ -17,6 +17,8 @@ options:
               required: true}
   sql: {description: "The SQL, with C(:\"name\") for what C(tenancy) says.", type: str, required: true}
   port: {description: Port of the instance., type: int, default: 5432}
+  reporting: {description: "Whether what stands in the way is no failure, because it is only asked what there is.",
+              type: bool, default: false}
   lock_seconds: {description: How long a table's lock is waited for before others are let by., type: int, default: 2}
   attempts: {description: How often it is tried again., type: int, default: 10}
 author: The pgstead authors
@@ -27,6 +29,8 @@ attributes:
 
 RETURN = r"""
 steps: {description: What was, or would be, done., type: list, elements: str, returned: always}
+differs: {description: Functions, views, rights and triggers that are not as deployed., type: list, elements: str,
+          returned: always}
 notes: {description: What keeps tenants from being isolated and only people can change., type: list, elements: str,
         returned: always}
 """
@@ -181,6 +185,7 @@ def main() -> None:
             "databases": {"type": "list", "elements": "dict", "required": True},
             "sql": {"type": "str", "required": True},
             "port": {"type": "int", "default": 5432},
+            "reporting": {"type": "bool", "default": False},
             "lock_seconds": {"type": "int", "default": 2},
             "attempts": {"type": "int", "default": 10},
             # Set by the action plugin:
@@ -205,7 +210,7 @@ def main() -> None:
             steps.append(f"{entry['name']}: isolate tenants")
     try:
         obstacles = [line for database in opened for line in database.install()]
-        if obstacles:
+        if obstacles and not module.params["reporting"]:
             module.fail_json(msg="\n".join(["nothing was changed; in the way of isolating tenants:", *obstacles]))
         for database in opened:
             if not module.check_mode:
@@ -218,6 +223,7 @@ def main() -> None:
     module.exit_json(
         changed=bool(steps),
         steps=steps,
+        differs=[item["after_header"] for database in opened for item in database.diff],
         notes=[note for database in opened for note in database.notes],
         diff=[item for database in opened for item in database.diff],
     )

@@ -11,6 +11,15 @@ SECRETS = dict.fromkeys(("shop_app", "shop_migrator", "pgbouncer_stats", "scram_
 SHOP = {"name": "shop", "roles": [{"name": "shop_app"}, {"name": "shop_migrator", "kind": "migrator"}]}
 
 
+TENANCY = {"table": "shops", "column": "shop_id"}
+
+
+def tenants(*roles: dict[str, Any], **other: Any) -> dict[str, Any]:
+    """The same with tenancy."""
+    values = declared(*roles)
+    return values | {"databases": [values["databases"][0] | {"tenancy": TENANCY} | other]}
+
+
 def declared(*roles: dict[str, Any], secrets: dict[str, Any] | None = None, **other: Any) -> dict[str, Any]:
     """A right declaration, with what a test adds to it: roles of the database shop, secrets, variables."""
     shop = SHOP | {"roles": [*SHOP["roles"], *roles]}
@@ -42,6 +51,10 @@ CONSISTENT = {
     "connections as PostgreSQL will read them": declared(postgresql_settings={"max_connections": "53kB"}),
     "a mirror with address and key": declared(
         postgresql_source="mirror", postgresql_mirror_uri="http://m", postgresql_mirror_key="m.asc"),
+    "tenants, and whose rows a reader sees": tenants({"name": "r", "kind": "readonly", "reach": "tenant"}),
+    "a group that nothing is wrong with": tenants({"name": "clerk", "kind": "app", "member_of": ["authenticated"]}),
+    "a role for everybody's rows, kept out of the pool": tenants(
+        {"name": "dumper", "kind": "custom", "attributes": ["BYPASSRLS"]}),
     "a minor of the version": declared(postgresql_version=17, postgresql_minor="17.5"),
 }  # fmt: skip
 
@@ -61,6 +74,36 @@ CONTRADICTORY = {
         declared(cluster_roles=[{"name": "shop_owner"}], secrets={"shop_owner": PASSWORD}),
         "databases[0].owner: found 'shop_owner'; it is a cluster role that logs in, an owner never does: "
         "write login: false there",
+    ),
+    "a reader whose reach is not said": (
+        tenants({"name": "r", "kind": "readonly"}),
+        "databases[0].roles[2].reach: found nothing; write reach: tenant",
+    ),
+    "a reach without tenants": (
+        declared({"name": "r", "kind": "readonly", "reach": "tenant"}),
+        "databases[0].roles[2].reach: found 'tenant'; only a kind: readonly role of a database with tenancy has one",
+    ),
+    "the app's reach": (
+        tenants({"name": "r", "reach": "all_tenants"}),
+        "databases[0].roles[2].reach: found 'all_tenants'; only a kind: readonly role",
+    ),
+    "everybody's rows through the pool": (
+        tenants({"name": "r", "kind": "custom", "attributes": ["BYPASSRLS"], "endpoints": ["pooled"]}),
+        "databases[0].roles[2].endpoints: found pooled; it sees every tenant's rows",
+    ),
+    "an app that acts as the owner": (
+        tenants({"name": "r", "member_of": ["shop_owner"]}),
+        "databases[0].roles[2].member_of[0]: found 'shop_owner'; it owns the tables, so no policy would bind this role",
+    ),
+    "an app that may become a role beyond policies": (
+        tenants(
+            {"name": "d", "kind": "custom", "attributes": ["BYPASSRLS"]}, {"name": "r", "member_of": [{"role": "d"}]}
+        ),
+        "databases[0].roles[3].member_of[0]: found 'd'; it has BYPASSRLS",
+    ),
+    "the schema of the functions among one's own": (
+        tenants(schemas=["public", "app"]),
+        "databases[0].schemas: found 'app'; take it out of schemas",
     ),
     "a database twice": (
         {"databases": [SHOP, {"name": "shop"}], "secrets": SECRETS},

@@ -75,7 +75,8 @@ def test_a_database_has_every_default_and_keeps_what_is_declared() -> None:
     bare, full = model.expand([{"name": "a"}, declared], [])["databases"]
     assert bare == {
         "name": "a", "owner": "a_owner", "encoding": "UTF8", "locale": "", "connection_limit": -1, "settings": {},
-        "extensions": [], "schemas": [{"name": "public", "owner": ""}], "roles": [], "schema_project": "", "tenancy": None,
+        "extensions": [], "schemas": [{"name": "public", "owner": ""}], "roles": [],
+        "schema_project": "", "tenancy": None,
         "pool": {"mode": "transaction", "size": 25, "reserve": 5},
     }  # fmt: skip
     assert full["extensions"] == [

@@ -120,7 +120,7 @@ def declaration(values: dict[str, Any]) -> Iterator[Problem]:
     if "secrets" in values:
         yield from _secrets(expanded, values["secrets"])
     yield from _kinds(databases)
-    yield from _reach(databases)
+    yield from _reach(databases, _unbound(expanded))
     yield from _superusers(databases, cluster_roles)
     yield from _connections(expanded, values)
     source = values.get("postgresql_source", "pgdg")
@@ -196,7 +196,7 @@ def _kinds(databases: list[dict[str, Any]]) -> Iterator[Problem]:
                     )
 
 
-def _reach(databases: list[dict[str, Any]]) -> Iterator[Problem]:
+def _reach(databases: list[dict[str, Any]], unbound: dict[str, str]) -> Iterator[Problem]:
     """Whose rows each role sees is said, and said only where it means something."""
     for i, database in enumerate(databases):
         tenancy = database.get("tenancy")
@@ -214,10 +214,28 @@ def _reach(databases: list[dict[str, Any]]) -> Iterator[Problem]:
             elif tenancy and kind == "readonly" and not reach:
                 fix = "write reach: tenant (the tenant whose context it sets) or reach: all_tenants (everybody's rows)"
                 yield Problem(f"{path}.reach", "nothing", fix)
-            sees_all = kind == "custom" and {"BYPASSRLS", "SUPERUSER"} & set(role.get("attributes") or [])
+            sees_all = kind == "custom" and _UNBOUND & set(role.get("attributes") or [])
             if tenancy and sees_all and "pooled" in (role.get("endpoints") or []):
                 fix = "it sees every tenant's rows; keep it out of the pool: endpoints: [direct]"
                 yield Problem(f"{path}.endpoints", "pooled", fix)
+            for k, item in enumerate(role.get("member_of") or []):
+                group = item if isinstance(item, str) else item["role"]
+                if tenancy and kind in ("app", "readonly") and (why := unbound.get(group)):
+                    fix = f"{why}, so no policy would bind this role; take it out"
+                    yield Problem(f"{path}.member_of[{k}]", repr(group), fix)
+
+
+_UNBOUND = {"BYPASSRLS", "SUPERUSER"}  # attributes of roles that row-level security leaves alone
+
+
+def _unbound(expanded: dict[str, Any]) -> dict[str, str]:
+    """Roles that reach every tenant's rows, with the reason."""
+    found = {"postgres": "it is the superuser"}
+    for role in expanded["roles"]:
+        for attribute in sorted(_UNBOUND & set(role["attributes"])):
+            found[role["name"]] = f"it has {attribute}"
+    # An owner is bound by FORCE, but it can change what binds it.
+    return found | {database["owner"]: "it owns the tables" for database in expanded["databases"]}
 
 
 def _superusers(databases: list[dict[str, Any]], cluster_roles: list[dict[str, Any]]) -> Iterator[Problem]:

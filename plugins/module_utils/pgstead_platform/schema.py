@@ -245,6 +245,8 @@ RULES: dict[str, Rule] = {
     r"postgresql_cores": _between(0, 1024),
     r"postgresql_max_connections": lambda v: "" if int(v) == 0 or int(v) >= 10 else "write 0, or at least 10",
     r"(postgresql|pgbouncer)_scram_iterations": _between(4096, 1_000_000),
+    r"tenancy_lock_timeout": _between(1, 600, " seconds"),
+    r"tenancy_lock_attempts": _between(1, 1000),
     r"pgbouncer_max_client_conn": _between(1, 100_000),
     r"pgbouncer_max_prepared_statements": _between(0, 100_000),
     r"pgbouncer_(reserve|query_wait)_timeout": _between(0, 86400, " seconds"),

@@ -140,24 +140,24 @@ CREATE OR REPLACE FUNCTION :"schema".isolation_problems(among oid[] DEFAULT NULL
   SET search_path = pg_catalog, pg_temp
   AS $$
   WITH tenant AS MATERIALIZED (SELECT * FROM :"schema".tenant_tables)
-  -- protection of a table
+  -- protection of a table; one with a column of another type cannot have any, and that is all there is to say
   SELECT 'enabled', t.name, 'row-level security is off', NULL::oid FROM tenant AS t
-  WHERE t.kind <> 'f' AND NOT t.enabled AND (among IS NULL OR t.relation = ANY (among))
+  WHERE t.fits AND t.kind <> 'f' AND NOT t.enabled AND (among IS NULL OR t.relation = ANY (among))
   UNION ALL
   SELECT 'forced', t.name, 'its owner is not subject to row-level security', NULL FROM tenant AS t
-  WHERE t.kind <> 'f' AND NOT t.forced AND (among IS NULL OR t.relation = ANY (among))
+  WHERE t.fits AND t.kind <> 'f' AND NOT t.forced AND (among IS NULL OR t.relation = ANY (among))
   UNION ALL
   SELECT 'policy', t.name, format('policy %I is missing or is not %s', t.policy, t.canon), NULL FROM tenant AS t
-  WHERE t.kind <> 'f' AND NOT t.armed AND (among IS NULL OR t.relation = ANY (among))
+  WHERE t.fits AND t.kind <> 'f' AND NOT t.armed AND (among IS NULL OR t.relation = ANY (among))
   UNION ALL
   SELECT 'type', t.name, format('column %I is %s, declared is %s', t."column", t.type, :'type'), NULL FROM tenant AS t
   WHERE NOT t.fits AND (among IS NULL OR t.relation = ANY (among))
   UNION ALL
   SELECT 'null', t.name, format('column %I may be null', t."column"), NULL FROM tenant AS t
-  WHERE NOT t.not_null AND t.kind <> 'f' AND (among IS NULL OR t.relation = ANY (among))
+  WHERE t.fits AND t.kind <> 'f' AND NOT t.not_null AND (among IS NULL OR t.relation = ANY (among))
   UNION ALL
   SELECT 'index', t.name, format('no index leads with %I', t."column"), NULL FROM tenant AS t
-  WHERE t.kind <> 'f' AND (among IS NULL OR t.relation = ANY (among))
+  WHERE t.fits AND t.kind <> 'f' AND (among IS NULL OR t.relation = ANY (among))
     AND NOT EXISTS (SELECT FROM pg_index AS i
                     WHERE i.indrelid = t.relation AND i.indkey[0] = t.attnum AND i.indisvalid AND i.indpred IS NULL)
   -- what goes around it
@@ -208,6 +208,8 @@ CREATE OR REPLACE FUNCTION :"schema".isolation_problems(among oid[] DEFAULT NULL
   JOIN pg_roles AS r ON r.oid = p.proowner AND (r.rolsuper OR r.rolbypassrls)
   WHERE among IS NULL AND p.prosecdef
     AND p.pronamespace::regnamespace::text !~ '^pg_'
+    -- What pgstead made for itself lets in whom it is for.
+    AND NOT (p.proowner = 10 AND coalesce(obj_description(p.pronamespace, 'pg_namespace'), '') LIKE 'pgstead: %')
     AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS g WHERE g.grantee <> p.proowner)
     AND NOT EXISTS (SELECT FROM pg_depend AS d
                     WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')

@@ -1,0 +1,128 @@
+"""Tenancy declared for a database that is full of data: what is in the way is said first, the rest is done in steps."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "infra"))
+from conftest import DECLARED, connect, playbook
+
+pytest_plugins = ["tenants"]
+
+TENANCY = {"table": "shops", "column": "shop_id"}
+PASSWORDS = {"secret": "autolytiq_app"}  # the vault's; these roles live for the length of a test
+A, B = "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b"
+
+
+def deploy(**database: Any) -> dict[str, Any]:
+    """A deploy of the declared databases and of `adopted`, with something more said of it."""
+    adopted = {"name": "adopted", "pool": {"size": 2, "reserve": 0}, "roles": [
+        {"name": "adopted_app"} | PASSWORDS, {"name": "adopted_migrator", "kind": "migrator"} | PASSWORDS]}  # fmt: skip
+    databases = [*DECLARED.variables["databases"], adopted | database]
+    return playbook(
+        "site", "-e", json.dumps({"databases": databases, "tenancy_lock_timeout": 1, "tenancy_lock_attempts": 1})
+    )
+
+
+def session(role: str) -> Any:
+    return closing(connect(role, "direct" if role == "adopted_migrator" else "pooled", "adopted",
+                           DECLARED.secrets["autolytiq_app"]))  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def database(superuser: Any) -> Iterator[None]:
+    """A database as an application without tenancy filled it: two shops, and what is wrong with their goods."""
+    assert deploy()["rc"] == 0
+    with session("adopted_migrator") as connection, connection.cursor() as cursor:
+        cursor.execute(f"""
+            CREATE TABLE shops (id uuid PRIMARY KEY, name text);
+            CREATE TABLE goods (id bigint PRIMARY KEY, shop_id uuid REFERENCES shops (id), label text);
+            CREATE TABLE notes (id bigint PRIMARY KEY, shop_id text);
+            CREATE TABLE countries (code text PRIMARY KEY);
+            CREATE VIEW labels AS SELECT label FROM goods;
+            INSERT INTO shops VALUES ('{A}', 'a'), ('{B}', 'b');
+            INSERT INTO goods SELECT i, CASE i % 2 WHEN 0 THEN '{A}' ELSE '{B}' END::uuid, 'g'
+              FROM generate_series(1, 20000) AS i;
+            INSERT INTO goods VALUES (0, NULL, 'of nobody');
+            INSERT INTO notes VALUES (1, '{A}');
+        """)
+    yield
+    assert playbook("site")["rc"] == 0
+    superuser("DROP DATABASE adopted WITH (FORCE)")
+    superuser("DROP ROLE adopted_app, adopted_migrator, adopted_owner")
+
+
+def isolated(superuser: Any) -> str:
+    query = (
+        "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relrowsecurity AND relforcerowsecurity"
+    )
+    return str(superuser(query, "adopted"))
+
+
+@pytest.mark.usefixtures("database")
+def test_everything_in_the_way_is_listed_and_nothing_changed(superuser: Any) -> None:
+    done = deploy(tenancy=TENANCY)
+    assert done["rc"] != 0
+    assert "column shop_id of public.notes is text, declared is uuid" in done["stdout"]
+    assert "1 rows of public.goods have no shop_id" in done["stdout"]
+    assert isolated(superuser) == ""
+    assert superuser("SELECT to_regnamespace('app') IS NULL", "adopted") == "t"
+
+
+@pytest.mark.usefixtures("database")
+def test_a_table_that_is_not_there_is_said(superuser: Any) -> None:
+    done = deploy(tenancy=TENANCY | {"table": "shop"})
+    assert (
+        done["rc"] != 0
+        and "there is no table public.shop" in done["stdout"]
+        and "did you mean shops?" in done["stdout"]
+    )
+    assert isolated(superuser) == ""
+
+
+@pytest.mark.usefixtures("database")
+def test_a_table_in_use_stops_nobody_for_long_and_a_later_deploy_goes_on(superuser: Any) -> None:
+    with session("adopted_migrator") as connection, connection.cursor() as cursor:
+        cursor.execute("DELETE FROM goods WHERE shop_id IS NULL; DROP TABLE notes")
+    with session("adopted_app") as reader, reader.cursor() as cursor:
+        cursor.execute("BEGIN; SELECT count(*) FROM goods")
+        done = deploy(tenancy=TENANCY)
+        assert done["rc"] != 0
+        assert "isolate public.goods" in done["stdout"] and "a later deploy goes on here" in done["stdout"]
+        cursor.execute("SELECT count(*) FROM goods")  # who was there first goes on as before
+        assert cursor.fetchone()[0] == 20000
+        cursor.execute("ROLLBACK")
+    assert "goods" not in isolated(superuser)
+    done = deploy(tenancy=TENANCY)
+    assert done["rc"] == 0, done["stdout"]
+    for step in ("isolate public.goods", "NOT NULL for"):
+        assert step in done["stdout"], step
+    assert "public.goods no index leads with shop_id" in done["stdout"]
+    assert isolated(superuser) == "goods shops"
+    with session("adopted_app") as connection, connection.cursor() as cursor:
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="tenant context is not set"):
+            cursor.execute("SELECT * FROM labels")
+        cursor.execute(f"BEGIN; SELECT app.set_tenant('{A}')")
+        cursor.execute(
+            "SELECT (SELECT count(*) FROM goods), (SELECT count(*) FROM labels), (SELECT string_agg(name, '') FROM shops)"
+        )
+        assert cursor.fetchone() == (10000, 10000, "a")
+        cursor.execute("COMMIT")
+
+
+@pytest.mark.usefixtures("database")
+def test_indexes_are_made_on_request_and_then_there_is_nothing_left_to_do(superuser: Any) -> None:
+    wanted = TENANCY | {"indexes": "create"}
+    assert deploy(tenancy=wanted)["changed"] == 1
+    assert (
+        superuser("SELECT count(*) FROM pg_index WHERE indrelid = 'goods'::regclass AND indisvalid", "adopted") == "2"
+    )
+    assert deploy(tenancy=wanted)["changed"] == 0

@@ -1,9 +1,10 @@
 """The settings that pgstead computes for a node against Debian's default configuration.
 
-Two nodes alike, the same data in both; one keeps our settings, the other has them taken away: each keeps the files
-and the WAL that its own settings lead to. One works at a time. pgbench runs on the node's socket, without TLS or
-pooler, which both would pay alike. A run that writes is long enough for the checkpoints that the default
-max_wal_size brings: they, and the full pages that follow them, are what these settings are to save.
+Nodes alike, the same data in each. One has the computed settings and nothing else, one Debian's default configuration;
+a third has everything that a deploy brings, pg_stat_statements with it, which costs what it is worth and is shown
+apart. Each keeps the files, the WAL and the rhythm of checkpoints that its own settings lead to: they, and the full
+pages that follow a checkpoint, are what these settings are to save. One works at a time. pgbench runs on the node's
+socket, without TLS or pooler, which all would pay alike.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from pgstead_platform import tuning
 
 SCALE = 50  # 750 MB
 CLIENTS = 8
-NODES = {"ours": "db1", "default": "db2"}
+NODES = {"computed": "db1", "default": "db2", "deployed": "db3"}
 FILES = ("10-pgstead.conf", "20-user.conf")  # of conf.d: all that pgstead sets; postgresql.conf is Debian's
+CONF_D = "/etc/postgresql/16/main/conf.d"
 WORKLOADS: dict[str, tuple[tuple[str, ...], int]] = {  # options of pgbench, seconds of a run
-    "read-only": (("-S",), 30),
+    "read-only": (("-S",), 20),
     "TPC-B-like": ((), 60),
 }
 QUICK = 6  # seconds of a run
@@ -44,13 +46,15 @@ def run(steps: Steps, quick: bool) -> list[Figure]:
         nodes = {configuration: made.nodes[name] for configuration, name in NODES.items()}
         with steps.step("Deploying"):
             made.deploy("-l", ",".join(NODES.values()), "--tags", "postgresql")
-        memory = _memory(nodes["ours"])
-        _take_settings_away(nodes["default"])
+        memory = _memory(nodes["deployed"])
+        _take_settings_away(nodes["default"], ".")
+        _take_settings_away(nodes["computed"], "shared_preload_libraries")
         tps: dict[tuple[str, str], list[float]] = {(w, c): [] for w in WORKLOADS for c in NODES}
         for configuration, node in nodes.items():
             with steps.step(f"{configuration}: filling scale {SCALE}, and a first run that does not count"):
                 pgbench.fill(node, SCALE)
                 pgbench.run(node, clients=CLIENTS, seconds=QUICK if quick else 60)
+                node.sql("CHECKPOINT")
         for number in range(rounds):
             for configuration in NODES if number % 2 == 0 else reversed(NODES):
                 with steps.step(f"Round {number + 1} of {rounds}: {configuration}"):
@@ -63,25 +67,26 @@ def run(steps: Steps, quick: bool) -> list[Figure]:
     return [
         *(
             ratio(
-                f"{workload}, scale {SCALE}, {CLIENTS} clients: tps ours / Debian's default",
-                ("ours, tps", tps[workload, "ours"]),
+                f"{workload}, scale {SCALE}, {CLIENTS} clients: tps {configuration} / Debian's default",
+                (f"{configuration}, tps", tps[workload, configuration]),
                 ("default, tps", tps[workload, "default"]),
-                TARGETS[workload],
+                TARGETS[workload] if configuration == "computed" else None,
             )
+            for configuration in ("computed", "deployed")
             for workload in WORKLOADS
         ),
         memory,
     ]
 
 
-def _take_settings_away(node: Node) -> None:
-    """Leaves Debian's own postgresql.conf alone in force, and makes sure of it."""
-    folder = "/etc/postgresql/16/main/conf.d"
-    before = int(node.sql(FROM_CONF_D))
-    node.run("rm", *(f"{folder}/{name}" for name in FILES))
+def _take_settings_away(node: Node, pattern: str) -> None:
+    """Takes lines out of pgstead's configuration files, and makes sure that the server is without them."""
+    held = f"{FROM_CONF_D} AND name ~ '{pattern}'"
+    before = int(node.sql(held))
+    node.run("sed", "-i", f"/^{pattern}/d", *(f"{CONF_D}/{name}" for name in FILES))
     node.run("systemctl", "restart", "postgresql@16-main")
-    after = int(node.sql(FROM_CONF_D))
-    require(before > 0 and after == 0, f"settings from conf.d: {before} before, {after} after they were taken away")
+    after = int(node.sql(held))
+    require(before > 0 and after == 0, f"settings like {pattern} from conf.d: {before} before, {after} afterwards")
 
 
 def _memory(node: Node) -> Figure:

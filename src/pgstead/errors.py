@@ -14,7 +14,7 @@ class Exit(IntEnum):
     OK = 0  #: everything asked for holds
     FAILED = 1  #: a task failed, or a line of the checklist is red
     USAGE = 2  #: the command line itself is wrong
-    REFUSED = 3  #: preflight found problems; nothing was changed
+    REFUSED = 3  #: what is asked for cannot be; nothing was changed
     UNREACHABLE = 4  #: a node could not be reached
     LOCKED = 5  #: another deploy holds the node
     INTERRUPTED = 130  #: Ctrl-C

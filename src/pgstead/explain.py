@@ -134,6 +134,8 @@ def explain(host: str, role: str, task: str, result: dict[str, Any]) -> Failure:
     message = _text(result)
     if result.get("locked"):
         return Failure(host, title, message, "", Exit.LOCKED)
+    if hint := result.get("refused"):
+        return Failure(host, title, message, str(hint), Exit.REFUSED)
     everything = f"{message}\n{result.get('stdout') or ''}"  # apt says there why dpkg failed
     known = _ON_THE_WAY + _ANYWHERE if result.get("unreachable") or not host else _ANYWHERE
     for pattern, meaning, hint, code in known:

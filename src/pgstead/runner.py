@@ -38,7 +38,7 @@ class Outcome:
 
     Args:
         exit_code: of the verb.
-        results: results of tasks that carry `checklist`, by host.
+        results: results of tasks that carry `checklist` or `report`, by host.
         hosts: those in which a task ran, or tried to.
         changed: changed tasks by host.
         failures: what went wrong, in plain words.
@@ -52,6 +52,10 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     log: Path = Path()
+
+    def reports(self) -> list[tuple[str, Any]]:
+        """Host and `report` of those that have one."""
+        return [(host, result["report"]) for host, result in self.results.items() if "report" in result]
 
 
 def run(
@@ -170,7 +174,7 @@ def _collect(kind: str, data: dict[str, Any], outcome: Outcome) -> None:
         for warning in result.get("warnings") or []:
             if warning not in outcome.warnings and "not declared" in warning:
                 outcome.warnings.append(warning)
-        if "checklist" in result:
+        if "checklist" in result or "report" in result:
             outcome.results[host] = result
     if kind == "runner_on_ok" and result.get("changed"):
         outcome.changed[host] = outcome.changed.get(host, 0) + 1

@@ -34,7 +34,7 @@ def test_every_verb_is_documented() -> None:
 
 
 def test_every_verb_that_runs_a_playbook_names_one_that_exists() -> None:
-    for verb in ("deploy", "verify", "url"):
+    for verb in ("deploy", "verify", "url", "tenant", "tune"):
         assert verb in root.commands
         name = "site" if verb == "deploy" else verb
         assert runner.count_tasks(HOME / "playbooks" / f"{name}.yml") > 0

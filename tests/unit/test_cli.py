@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from pgstead import cli, runner
@@ -42,6 +43,10 @@ def test_every_verb_explains_itself_and_every_option_it_has(path: tuple[str, ...
         (["init"], "Missing argument 'NAME'"),
         (["completion", "tcsh"], "'tcsh' is not one of"),
         (["deploy", "--vault-password-file", "/does/not/exist"], "does not exist"),
+        (["tenant", "add", "-i", "single", "--set", "name"], "'name' is not COLUMN=VALUE"),
+        (["tenant", "show"], "Missing argument 'KEY'"),
+        (["tune", "vectors", "--threshold", "0"], "0 is not in the range"),
+        (["tune", "vectors", "--opclass", "cosine"], "'cosine' is not one of"),
         (["mirror", "build", "out", "--postgresql", "14"], "14 is not in the range"),
     ],
 )
@@ -216,4 +221,114 @@ def test_verify_shows_every_line_and_the_way_out_of_red_ones(passed: dict[str, A
     passed["outcome"] = checklist(True, False)
     _, _, err = run("verify", "-i", "single")
     for text in ("line 0", "line 1", "-> y", "1 lines do not hold", "DATABASE_URL=u"):
+        assert text in err
+
+
+# ---- tenants and vectors ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "further"),
+    [
+        (["list"], {"tenant_action": "list"}, []),
+        (["list", "--database", "shop", "-l", "db1"], {"tenant_action": "list", "tenant_database": "shop"}, []),
+        (["show", "7"], {"tenant_action": "show", "tenant_key": "7"}, []),
+        (
+            ["add", "--set", 'name={{ x }}="y"\\ 😀', "--set", "city=", "--key", "7", "--check"],
+            {"tenant_action": "add", "tenant_key": "7", "tenant_values": {"name": '{{ x }}="y"\\ 😀', "city": ""}},
+            ["--check"],
+        ),
+    ],
+)
+def test_what_people_say_of_tenants_reaches_the_playbook_as_data(
+    passed: dict[str, Any], run: Any, arguments: list[str], variables: dict[str, Any], further: list[str]
+) -> None:
+    assert run("tenant", *arguments, "-i", "single")[0] == 0
+    assert passed["verb"] == "tenant"
+    told = passed["extra"][passed["extra"].index("-e") + 1]
+    tagged = yaml.load(told, Loader=Unsafe)  # noqa: S506 - a SafeLoader
+    assert tagged == variables
+    assert told.count("!unsafe") == sum(len(v) if isinstance(v, dict) else 1 for v in variables.values())
+    assert passed["extra"][passed["extra"].index("-e") + 2 :] == further
+
+
+class Unsafe(yaml.SafeLoader):
+    """Reads texts that Ansible is told not to take for templates."""
+
+
+Unsafe.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))  # type: ignore[no-untyped-call,arg-type]
+
+
+def reported(**report: Any) -> runner.Outcome:
+    about = {"database": "shop", "table": "public.shops", "key": "id"}
+    return runner.Outcome(results={"db1": {"report": about | report}})
+
+
+def test_a_new_tenants_key_is_all_that_stdout_has(passed: dict[str, Any], run: Any) -> None:
+    passed["outcome"] = reported(tenant={"id": 7, "name": "North", "note": "x" * 50})
+    code, out, err = run("tenant", "add", "-i", "single", "--set", "name=North")
+    assert (code, out) == (Exit.OK, "7\n")
+    assert "North" in err and "x" * 39 + "…" in err
+    assert run("tenant", "add", "-i", "single", "--check")[1] == ""
+    assert json.loads(run("tenant", "add", "-i", "single", "--json")[1])["hosts"]["db1"]["tenant"]["id"] == 7
+
+
+def test_tenants_are_listed_and_shown(passed: dict[str, Any], run: Any) -> None:
+    passed["outcome"] = reported(columns=["id", "name"], tenants=[{"id": 7, "name": None}, {"id": 8, "name": "[b]"}])
+    _, out, err = run("tenant", "list", "-i", "single")
+    assert out == "" and "[b]" in err
+    assert json.loads(run("tenant", "list", "-i", "single", "--json")[1])["ok"] is True
+    passed["outcome"] = reported(tenant={"id": 7}, rows={"public.deals": 12})
+    assert "public.deals" in run("tenant", "show", "7", "-i", "single")[2]
+
+
+def test_a_refusal_is_told_and_is_no_json_success(passed: dict[str, Any], run: Any) -> None:
+    failure = Failure("db1", "tenants", "no column nmae", "did you mean name?", Exit.REFUSED)
+    passed["outcome"] = runner.Outcome(exit_code=Exit.REFUSED, failures=[failure])
+    code, out, err = run("tenant", "add", "-i", "single", "--json")
+    assert code == Exit.REFUSED
+    assert json.loads(out)["ok"] is False
+    assert "next: did you mean name?" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extra"),
+    [
+        ([], []),
+        (["--apply", "--check"], ["-e", '{"tune_apply": true}', "--check"]),
+        (
+            ["--database", "shop", "--threshold", "9", "--opclass", "vector_l2_ops"],
+            ["-e", "tune_database=shop", "-e", "tune_threshold=9", "-e", "tune_opclass=vector_l2_ops"],
+        ),
+    ],
+)
+def test_tune_passes_on_what_is_asked_for(
+    passed: dict[str, Any], run: Any, arguments: list[str], extra: list[str]
+) -> None:
+    assert run("tune", "vectors", "-i", "single", *arguments)[0] == 0
+    assert (passed["verb"], passed["extra"]) == ("tune", extra)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"), [([], "to do:"), (["--apply"], "done:"), (["--apply", "--check"], "to do:")]
+)
+def test_tune_shows_what_fits_and_says_whether_it_was_done(
+    passed: dict[str, Any], run: Any, options: list[str], word: str
+) -> None:
+    column = {
+        "database": "shop", "table": "notes", "column": "embedding", "type": "vector", "rows": 9000, "largest": 8000,
+        "parts": [{"indexes": [{"name": "old", "method": "ivfflat"}]}], "fits": "hnsw", "why": "8000 rows",
+        "notes": ["old is ivfflat"],
+    }  # fmt: skip
+    report = {"columns": [column], "notes": ["off for app"], "statements": ["CREATE INDEX x"]}
+    passed["outcome"] = runner.Outcome(results={"db1": {"report": report}})
+    _, out, err = run("tune", "vectors", "-i", "single", *options)
+    assert out == ""
+    for text in (
+        "old (ivfflat)",
+        "hnsw: 8000 rows",
+        "note: old is ivfflat",
+        "note: off for app",
+        f"{word} CREATE INDEX x",
+    ):
         assert text in err

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pgstead import __version__
-from pgstead.cli import completion, deploy, init, mirror, sandbox, url, verify
+from pgstead.cli import completion, deploy, init, mirror, sandbox, tenant, tune, url, verify
 from pgstead.command import log_path
 from pgstead.errors import Exit, PgsteadError
 
@@ -36,6 +36,8 @@ for command in (
     deploy.deploy,
     verify.verify,
     url.url,
+    tenant.tenant,
+    tune.tune,
     sandbox.sandbox,
     mirror.mirror,
     completion.completion,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,16 @@ def chosen(name: str | None) -> Path:
         return own[0]
     names = ", ".join(path.name for path in own) or "none"
     raise RefusedError("name an inventory with -i", f"your inventories: {names}; pgstead init NAME makes one")
+
+
+def document(outcome: Outcome) -> str:
+    """Reports and failures as JSON."""
+    found = {
+        "ok": not outcome.failures and bool(outcome.results),
+        "hosts": dict(outcome.reports()),
+        "failures": [{"host": f.host, "task": f.task, "message": f.message, "hint": f.hint} for f in outcome.failures],
+    }
+    return json.dumps(found, indent=2, ensure_ascii=False)
 
 
 def tell(outcome: Outcome, done: str) -> None:

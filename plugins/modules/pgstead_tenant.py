@@ -1,0 +1,160 @@
+#!/usr/bin/python
+"""Ansible module: rows of a database's tenant table."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pgstead_tenant
+short_description: Lists, shows and adds rows of a database's tenant table
+description:
+  - A tenant is a row of the application's own table, never a line of the inventory. Nothing is ever deleted.
+  - Runs through an action plugin of the same name, which brings the queries.
+options:
+  databases: {description: "Databases as the filter C(pgstead_model) expands them.", type: list, elements: dict,
+              required: true}
+  database: {description: "Which of them; may be left out where only one has tenants.", type: str, default: ""}
+  action: {description: What to do., type: str, choices: [list, show, add], default: list}
+  key: {description: "The tenant's key; for C(add) only where the table does not make it.", type: str, default: ""}
+  values: {description: Values of a new tenant by column., type: dict, default: {}}
+  port: {description: Port of the server., type: int, default: 5432}
+author: The pgstead authors
+attributes:
+  check_mode: {support: full}
+"""
+
+RETURN = r"""
+report: {description: "database, table, key (the column's name), and tenants, or tenant with rows by table.",
+         type: dict, returned: always}
+"""
+
+from contextlib import closing
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pgstead_platform import pg, tenancy, tenants
+from ansible.module_utils.pgstead_platform.reconcile import ident
+from ansible.module_utils.pgstead_platform.tenants import RefusedError
+
+# SQLSTATE classes of what is wrong with the values and not with the server: data, constraints, types, raised errors.
+VALUES = ("22", "23", "42", "44", "P0")
+
+
+class Table:
+    """The tenant table of one database.
+
+    Args:
+        connection: to it, as the superuser: policies do not bind that one.
+        entry: the expanded database.
+        queries: of tenants.sql.
+    """
+
+    def __init__(self, connection: Any, entry: dict[str, Any], queries: dict[str, str]) -> None:
+        self.connection, self.queries, self.names = connection, queries, entry["tenancy"]
+        self.key, self.name = self.names["key"], f"{self.names['namespace']}.{self.names['table']}"
+        self.columns = self._rows("columns", self.names)
+        known = [column["name"] for column in self.columns]
+        if self.key not in known:
+            what = f"has no column {self.key}" if known else "is not there"
+            raise RefusedError(
+                f"the tenants' table {self.name} of {entry['name']} {what}",
+                "run the application's migrations, or correct tenancy in platform.yml",
+            )
+        self.secret = [name for name in known if tenants.SECRET.search(name) and name != self.key]
+        self.about = {"database": entry["name"], "table": self.name, "key": self.key}
+
+    def all(self) -> dict[str, Any]:
+        """All tenants, with the columns that tell them apart."""
+        shown = tenants.few(self.columns, self.key)
+        hidden = [column["name"] for column in self.columns if column["name"] not in shown]
+        names = self.names | {"order": tenants.order(self.columns, self.key)}
+        return {"columns": shown, "tenants": [row["tenant"] for row in self._rows("list", names, hidden=hidden)]}
+
+    def show(self, key: str) -> dict[str, Any]:
+        """One tenant, and how many rows it has in each table."""
+        found = self._rows("show", self.names, hidden=self.secret, key=key)
+        if not found:
+            raise RefusedError(f"{self.name} has no tenant {key}", "pgstead tenant list shows those it has")
+        counts = {
+            table["name"]: self._rows("count", table, key=key)[0]["count"] for table in self._rows("tables", self.names)
+        }
+        return {"tenant": self._row(found), "rows": counts}
+
+    def add(self, values: dict[str, Any], dry: bool) -> dict[str, Any]:
+        """A new row; in check mode only its values are tried, because an insert would use up a number of a sequence."""
+        given = [None if value is None else str(value) for value in values.values()]
+        if dry:
+            types = {column["name"]: column["type"] for column in self.columns}
+            for name, value in zip(values, given):  # noqa: B905 - strict= is for Python 3.10, where it is the same
+                pg.rows(self.connection, f"SELECT CAST(%s AS {types[name]})", [value])
+            shown = {name: tenants.UNSHOWN if name in self.secret else value for name, value in values.items()}
+            return {"tenant": shown}
+        slots = {f"value{i}": value for i, value in enumerate(given)}
+        names = self.names | {
+            "columns": ", ".join(ident(name).replace("%", "%%") for name in values),
+            "values": ", ".join(f"%({slot})s" for slot in slots),
+        }
+        added = self._rows("add" if values else "add default", names, hidden=self.secret, **slots)
+        return {"tenant": self._row(added)}
+
+    def _row(self, found: list[dict[str, Any]]) -> dict[str, Any]:
+        """The row in the table's order of columns; jsonb has its own."""
+        row = found[0]["tenant"]
+        return {column["name"]: row.get(column["name"], tenants.UNSHOWN) for column in self.columns}
+
+    def _rows(self, query: str, names: dict[str, Any], **values: Any) -> list[dict[str, Any]]:
+        text = self.queries[query]
+        if values:
+            for list_ in ("columns", "values"):
+                text = text.replace(f":{list_}", names.get(list_, ""))
+            names = {name: str(value).replace("%", "%%") for name, value in names.items()}
+        return pg.rows(self.connection, tenancy.render(text, names), values or None)
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """What was asked for: the report."""
+    parameters = module.params
+    action, key = parameters["action"], parameters["key"]
+    if action == "show" and not key:
+        raise RefusedError("no tenant is named", "name its key; pgstead tenant list shows them")
+    entry = tenants.choose(parameters["databases"], parameters["database"])
+    with closing(pg.connect(entry["name"], parameters["port"])) as connection:
+        connection.set_session(readonly=action != "add" or module.check_mode)
+        table = Table(connection, entry, parameters["queries"])
+        if action == "list":
+            return table.about | table.all()
+        if action == "show":
+            return table.about | table.show(key)
+        values = tenants.new_row(table.columns, table.key, parameters["values"], key)
+        made = table.add(values, module.check_mode)
+        connection.commit()
+        return table.about | made
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "databases": {"type": "list", "elements": "dict", "required": True},
+            "database": {"type": "str", "default": ""},
+            "action": {"type": "str", "choices": ["list", "show", "add"], "default": "list"},
+            "key": {"type": "str", "default": "", "no_log": False},
+            "values": {"type": "dict", "default": {}},
+            "port": {"type": "int", "default": 5432},
+            "queries": {"type": "dict", "required": True},  # set by the action plugin
+        },
+        supports_check_mode=True,
+    )
+    try:
+        report = run(module)
+    except RefusedError as problem:
+        module.fail_json(msg=str(problem), refused=problem.hint or "nothing was changed")
+    except pg.Error as problem:
+        # Its first line alone: the others may show the row.
+        text, state = str(problem).strip().splitlines()[0], problem.pgcode or ""
+        if state.startswith(VALUES):
+            module.fail_json(msg=text, refused="correct the value; nothing was changed")
+        module.fail_json(msg=text)
+    module.exit_json(changed=module.params["action"] == "add", report=report)
+
+
+if __name__ == "__main__":
+    main()

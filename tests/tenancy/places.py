@@ -1,0 +1,22 @@
+"""Databases with tenants, and the verbs that tests of this folder run on them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+for beside in ("infra", "isolation"):
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / beside))
+from conftest import INVENTORY, node, pgstead, playbook, superuser  # fixtures of the infra tests, for these as well
+from tenants import SITES, Site
+
+
+def verb(*arguments: str, check: bool = True) -> Any:
+    """Runs the CLI on the scenario's inventory; its exit code, stdout and stderr."""
+    return pgstead(*arguments, "-i", str(INVENTORY), check=check)
+
+
+def key(site: Site) -> str:
+    """Name of the tenant table's key."""
+    return str(site.tenancy["key"])

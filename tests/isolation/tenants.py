@@ -117,7 +117,7 @@ def unbound(cursor: Any, statement: str) -> None:
 SITES = sites()
 
 
-@pytest.fixture(scope="session", params=SITES, ids=[site.name for site in SITES])
+@pytest.fixture(scope="module", params=SITES, ids=[site.name for site in SITES])
 def site(request: pytest.FixtureRequest, node: Any, superuser: Any) -> Iterator[Site]:
     """A declared database behind a pool of one server connection, with rows of two tenants in two tables.
 
@@ -162,7 +162,7 @@ def pool_of(node: Any, size: int) -> None:
     assert done.rc == 0 and f"pool_size={size}" in node.file(ini).content_string, done.stderr
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def everything(site: Site) -> Iterator[Any]:
     """A cursor that sees all rows: of the role whose declared reach is all tenants."""
     with site.client("direct", site.reader) as cursor:

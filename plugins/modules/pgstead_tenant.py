@@ -150,6 +150,8 @@ def main() -> None:
     except pg.Error as problem:
         # Its first line alone: the others may show the row.
         text, state = str(problem).strip().splitlines()[0], problem.pgcode or ""
+        if state == "42P01":
+            module.fail_json(msg=text, refused="pgstead deploy makes what isolates tenants")
         if state.startswith(VALUES):
             module.fail_json(msg=text, refused="correct the value; nothing was changed")
         module.fail_json(msg=text)

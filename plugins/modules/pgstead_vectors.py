@@ -143,7 +143,7 @@ def _build(connection: Any, statement: str) -> None:
     try:
         pg.rows(connection, statement)
     except pg.Error as problem:
-        raise StepError(f"{statement} {str(problem).strip()}") from problem
+        raise StepError(f"{str(problem).strip()}: {statement}") from problem
 
 
 class StepError(Exception):
@@ -172,7 +172,7 @@ def main() -> None:
     except RefusedError as problem:
         module.fail_json(msg=str(problem), refused=problem.hint)
     except StepError as problem:
-        module.fail_json(msg=f"{problem}; what was built stays, and the next run goes on here")
+        module.fail_json(msg=str(problem))
     except pg.Error as problem:
         module.fail_json(msg=str(problem).strip())
     module.exit_json(changed=module.params["apply"] and bool(report["statements"]), report=report)

@@ -69,6 +69,17 @@ def test_people_read_a_table(site: Site, superuser: Any) -> None:
     assert "public.kept" in verb("tenant", "show", new, "--database", site.name).stderr
 
 
+def test_what_sounds_like_a_secret_stays_on_the_node(site: Site, superuser: Any) -> None:
+    with site.client("direct", site.migrator) as cursor:
+        cursor.execute(f"ALTER TABLE {table(site)} ADD api_token text DEFAULT 'hush'")
+        new = verb("tenant", "add", "--database", site.name, "--set", "name=made by a test", "--set", "api_token=hush")
+        for arguments in (["show", new.stdout.strip()], ["list"]):
+            done = verb("tenant", *arguments, "--database", site.name, "--json")
+            assert "hush" not in new.stdout + new.stderr + done.stdout + done.stderr
+            assert '"api_token": "***"' in done.stdout or arguments == ["list"]
+        cursor.execute(f"ALTER TABLE {table(site)} DROP api_token")
+
+
 def test_a_check_says_what_would_be_and_changes_nothing(site: Site, superuser: Any) -> None:
     before = everything(site, superuser)
     done = verb("tenant", "add", "--database", site.name, "--set", "name=made by a test", "--check")

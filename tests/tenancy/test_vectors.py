@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +139,23 @@ def test_6_what_a_broken_off_run_left_is_built_again(site: Site, superuser: Any)
     assert tune(site, "--apply")["statements"] == []
 
 
+def test_6_what_another_run_is_building_is_left_to_it(site: Site, superuser: Any) -> None:
+    superuser(f"DROP INDEX {INDEX}", site.name)
+    with ThreadPoolExecutor() as pool, site.tenant(site.b, "direct") as cursor:
+        cursor.execute("UPDATE texts SET id = id")  # which a concurrent build waits for
+        first = pool.submit(tune, site, "--apply")
+        deadline = time.monotonic() + 60
+        while superuser("SELECT count(*) FROM pg_stat_progress_create_index", site.name) == "0":
+            assert time.monotonic() < deadline and not first.done()
+            time.sleep(0.2)
+        second = tune(site, "--apply")
+        assert second["statements"] == []
+        assert second["notes"] == [f"{INDEX} is being built at this moment"]
+        cursor.execute("COMMIT")
+        assert first.result()["statements"]
+    assert f"{INDEX}|t" in indexes(site, superuser)
+
+
 def test_7_an_ivfflat_index_is_warned_of_and_stays(site: Site, superuser: Any) -> None:
     superuser("CREATE INDEX theirs ON texts USING ivfflat (embedding vector_cosine_ops) WITH (lists = 1)", site.name)
     try:
@@ -153,20 +172,20 @@ def test_8_every_partition_gets_one_by_the_size_of_the_whole(site: Site, superus
     with site.client("direct", site.migrator) as cursor:
         cursor.execute(f"""
             CREATE TABLE shelves ({site.column} {site.type} NOT NULL, id int, "e m" vector(3)) PARTITION BY RANGE (id);
-            CREATE TABLE shelves_1 PARTITION OF shelves FOR VALUES FROM (1) TO (31);
-            CREATE TABLE shelves_2 PARTITION OF shelves FOR VALUES FROM (31) TO (100);
+            CREATE TABLE shelves_1 PARTITION OF shelves FOR VALUES FROM (1) TO (1501);
+            CREATE TABLE shelves_2 PARTITION OF shelves FOR VALUES FROM (1501) TO (9999);
         """)
     try:
-        superuser(f"INSERT INTO shelves SELECT '{site.a}', i, '[1,2,3]' FROM generate_series(1, 60) i", site.name)
-        verb("tune", "vectors", "--database", site.name, "--threshold", "50", "--opclass", "vector_l2_ops", "--apply")
+        superuser(f"INSERT INTO shelves SELECT '{site.a}', i, '[1,2,3]' FROM generate_series(1, 3000) i", site.name)
+        verb("tune", "vectors", "--database", site.name, "--opclass", "vector_l2_ops", "--apply")
         for part in ("shelves_1", "shelves_2"):
             found = indexes(site, superuser, part)
             assert f'"pgstead_{part}_e m_hnsw_l2"|t' in found and f"pgstead_{part}_{site.column}_btree|t" in found
-        again = verb("tune", "vectors", "--database", site.name, "--threshold", "50", "--apply", "--json")
+        again = verb("tune", "vectors", "--database", site.name, "--apply", "--json")
         report = json.loads(again.stdout)["hosts"]["db1"]
         assert [text for text in report["statements"] if "shelves" in text] == []
         (column,) = [column for column in report["columns"] if column["table"] == "shelves"]
-        assert (column["rows"], column["largest"], len(column["parts"])) == (60, 60, 2)
+        assert (column["rows"], column["largest"], len(column["parts"])) == (3000, 3000, 2)
         assert any("new partition" in note for note in column["notes"])
     finally:
         with site.client("direct", site.migrator) as cursor:

@@ -1,29 +1,17 @@
-"""Action side of pgstead_tenancy: brings the queries along."""
+"""Action side of pgstead_tenancy: brings its SQL along."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
-_HERE = Path(__file__).resolve()
-sys.path.insert(0, str(_HERE.parents[1] / "module_utils"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from ansible.plugins.action import ActionBase
-
-from pgstead_platform import pg
+from pgstead_platform.shipping import Shipping
 
 
-class ActionModule(ActionBase):
-    """Passes the task's arguments on with the queries of isolation.sql and of fingerprint.sql."""
+class ActionModule(Shipping):
+    """See Shipping."""
 
-    _supports_check_mode = True
-    _supports_diff = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        folder = _HERE.parents[1] / "sql"
-        arguments = self._task.args | pg.blocks((folder / "fingerprint.sql").read_text())
-        arguments["queries"] = pg.blocks((folder / "isolation.sql").read_text())
-        result.update(self._execute_module("pgstead_tenancy", module_args=arguments, task_vars=task_vars))
-        return result
+    queries = "isolation.sql"
+    named = "fingerprint.sql"

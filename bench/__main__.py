@@ -22,7 +22,7 @@ from pgstead import __version__
 from pgstead.command import Steps, console, output_of
 from pgstead.errors import Exit, PgsteadError
 
-NAMES = ("reconcile", "settings", "pooling", "deploy")
+NAMES = ("reconcile", "settings", "pooling", "deploy", "isolation", "vectors", "guard")
 RESULTS = Path(__file__).resolve().parent / "results"
 QUIET = 0.5  # load average over a minute, above which something else runs
 

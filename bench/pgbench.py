@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from bench.figures import require
 from bench.nodes import BIN, SOCKET, Node
@@ -23,11 +24,13 @@ class Run:
         tps: transactions per second, without the time that connecting took.
         latency_ms: mean.
         connecting_ms: until every client was connected.
+        statements_ms: mean of each statement of the script, in its order; only with option -r.
     """
 
     tps: float
     latency_ms: float
     connecting_ms: float
+    statements_ms: tuple[float, ...]
 
 
 def fill(node: Node, scale: int) -> None:
@@ -80,7 +83,20 @@ def run(
         tps=_number(r"^tps = ([\d.]+) \(without initial connection time\)", output),
         latency_ms=_number(r"^latency average = ([\d.]+) ms", output),
         connecting_ms=_number(r"^initial connection time = ([\d.]+) ms", output),
+        statements_ms=tuple(map(float, re.findall(r"^ +([\d.]+) +\d+ +(?!\\)\S", output, re.MULTILINE))),
     )
+
+
+def coming_as(url: str) -> dict[str, str]:
+    """libpq's variables for a URL that `pgstead url` prints."""
+    parts = urlsplit(url)
+    return {
+        "PGHOST": parts.hostname or "",
+        "PGPORT": str(parts.port),
+        "PGUSER": parts.username or "",
+        "PGPASSWORD": parts.password or "",
+        "PGSSLMODE": "require",
+    }
 
 
 def _number(pattern: str, output: str) -> float:

@@ -8,7 +8,6 @@ takes; that time is a figure of its own.
 from __future__ import annotations
 
 import json
-from urllib.parse import urlsplit
 
 from bench import pgbench
 from bench.figures import Figure, absolute, at_least, at_most, ratio, require
@@ -78,14 +77,7 @@ def _measure(node: Node, way: str, url: str, seconds: int) -> tuple[pgbench.Run,
     Raises:
         PreconditionError: at no time all clients were connected.
     """
-    parts = urlsplit(url)
-    environment = {
-        "PGHOST": parts.hostname or "",
-        "PGPORT": str(parts.port),
-        "PGUSER": parts.username or "",
-        "PGPASSWORD": parts.password or "",
-        "PGSSLMODE": "require",
-    }
+    environment = pgbench.coming_as(url)
     with (
         watching(node, COUNTING, "postgres", SOCKET, 5432) as server,
         watching(node, "SHOW POOLS;\n", "pgbouncer", "/run/pgbouncer", 6432) as pooler,

@@ -273,6 +273,18 @@ def test_another_change_of_a_table_is_not_refused_for_what_was_there_before(
     isolated(owner, 1)
 
 
+def test_an_index_is_made_whatever_else_is_wrong(site: Site, owner: Owner, superuser: Any) -> None:
+    owner.execute(NEW.format(**values(site)))
+    superuser(
+        "SET session_replication_role = replica; CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w;"
+        " CREATE FOREIGN TABLE ddl.f ({column} {type}) SERVER s".format(**values(site)),
+        site.name,
+    )
+    owner.execute("CREATE INDEX i ON ddl.t (n)")
+    assert owner.one("SELECT indisvalid FROM pg_index WHERE indexrelid = 'ddl.i'::regclass")
+    superuser("DROP FOREIGN DATA WRAPPER w CASCADE", site.name)
+
+
 def test_a_table_without_the_column_is_left_alone(site: Site, owner: Owner) -> None:
     owner.execute("CREATE TABLE ddl.t (n int)")
     assert owner.one("SELECT relrowsecurity FROM pg_class WHERE oid = 'ddl.t'::regclass") is False

@@ -112,7 +112,7 @@ def test_a_table_in_use_stops_nobody_for_long_and_a_later_deploy_goes_on(superus
             cursor.execute("SELECT * FROM labels")
         cursor.execute(f"BEGIN; SELECT app.set_tenant('{A}')")
         cursor.execute(
-            "SELECT (SELECT count(*) FROM goods), (SELECT count(*) FROM labels), (SELECT string_agg(name, '') FROM shops)"
+            "SELECT (SELECT count(*) FROM goods), (SELECT count(*) FROM labels), (SELECT max(name) FROM shops)"
         )
         assert cursor.fetchone() == (10000, 10000, "a")
         cursor.execute("COMMIT")

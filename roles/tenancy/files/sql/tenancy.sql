@@ -310,6 +310,9 @@ BEGIN
   )
   SELECT array_agg(c.oid) INTO touched
   FROM family AS f JOIN pg_class AS c ON c.oid = f.relation AND c.relkind IN ('r', 'p', 'v', 'm', 'f');
+  IF touched IS NULL THEN  -- an index, a sequence
+    RETURN;
+  END IF;
 
   FOR t IN SELECT c.oid, c.relkind, c.oid::regclass AS name FROM unnest(touched) AS u JOIN pg_class AS c ON c.oid = u LOOP
     IF t.relkind IN ('r', 'p') THEN

@@ -22,7 +22,7 @@ SIZES = ("largest", "median", "smallest")
 SIDES = ("ours", "theirs")
 RECALL = at_least(0.95)  # pgstead's own target, of the 5 nearest
 SHORT = at_most(0)  # pgstead's own target: questions that bring fewer than 5 rows where the tenant has 5
-SETTINGS = {"hnsw.iterative_scan": "relaxed_order", "hnsw.ef_search": "100", "plan_cache_mode": "force_custom_plan"}
+SETTINGS = {"hnsw.iterative_scan": "relaxed_order", "hnsw.ef_search": "300", "plan_cache_mode": "force_custom_plan"}
 
 
 def run(steps: Steps, quick: bool) -> list[Figure]:

@@ -103,6 +103,8 @@ class Database:
         """Protects what is there already; each step is a transaction of its own."""
         self.connection.autocommit = True
         self._rows(f"SET lock_timeout = '{self.module.params['lock_seconds']}s'")
+        # The guard would do it all again after each statement.
+        self._rows("SET session_replication_role = replica")
         self._sweep(dry=False)
 
     def _sweep(self, dry: bool) -> None:

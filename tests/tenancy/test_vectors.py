@@ -100,7 +100,7 @@ def test_2_roles_that_search_have_the_settings_for_it(site: Site) -> None:
     settings = {(s["role"], s["name"]): s["value"] for s in tune(site)["report"]["settings"]}
     for role in (site.app, site.reader):
         assert settings[role, "hnsw.iterative_scan"] == "relaxed_order"
-        assert settings[role, "hnsw.ef_search"] == "100"
+        assert settings[role, "hnsw.ef_search"] == "300"
 
 
 def test_3_before_every_tenant_is_searched_exactly(site: Site, superuser: Any) -> None:

@@ -15,11 +15,14 @@ GRANT USAGE, CREATE ON SCHEMA :"schema" TO :"owner";  -- functions of the applic
 CREATE OR REPLACE FUNCTION :"schema".set_tenant(tenant :"type") RETURNS :"type"
   LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
   AS $$
+DECLARE
+  context text;
 BEGIN
   IF tenant IS NULL THEN
     RAISE EXCEPTION 'tenant context cannot be set to null' USING ERRCODE = 'insufficient_privilege';
   END IF;
-  PERFORM pg_catalog.set_config(
+  -- Assigned, not PERFORMed: an expression is evaluated at once, a query is planned anew each time.
+  context := pg_catalog.set_config(
     :'setting', extract(epoch FROM pg_catalog.transaction_timestamp())::text || '|' || tenant::text, true);
   RETURN tenant;
 END $$;
@@ -118,8 +121,11 @@ WITH RECURSIVE link AS (
   FROM pg_catalog.pg_rewrite AS r
   JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
   WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class AND r.rulename = '_RETURN'
+    AND r.ev_class >= 16384  -- none of the server's own
 ), shown AS (
-  SELECT l.view, l.source FROM link AS l JOIN :"schema".tenant_tables AS t ON t.relation = l.source
+  SELECT l.view, l.source FROM link AS l
+  -- OFFSET 0: looked up for each of them, not by going through all tables for few views.
+  CROSS JOIN LATERAL (SELECT FROM :"schema".tenant_tables AS t WHERE t.relation = l.source OFFSET 0) AS t
   UNION
   SELECT l.view, s.source FROM link AS l JOIN shown AS s ON s.view = l.source
 )
@@ -139,7 +145,13 @@ CREATE OR REPLACE FUNCTION :"schema".isolation_problems(among oid[] DEFAULT NULL
   LANGUAGE sql STABLE
   SET search_path = pg_catalog, pg_temp
   AS $$
-  WITH tenant AS MATERIALIZED (SELECT * FROM :"schema".tenant_tables)
+  -- Those asked for, and those they refer to: the guard asks after every statement, beside thousands of tables.
+  WITH tenant AS MATERIALIZED (
+    SELECT * FROM :"schema".tenant_tables
+    WHERE relation = ANY (ARRAY(
+      SELECT oid FROM pg_class WHERE among IS NULL AND relkind IN ('r', 'p', 'f')
+      UNION ALL SELECT unnest(among)
+      UNION ALL SELECT confrelid FROM pg_constraint WHERE contype = 'f' AND conrelid = ANY (among))))
   -- protection of a table; one with a column of another type cannot have any, and that is all there is to say
   SELECT 'enabled', t.name, 'row-level security is off', NULL::oid FROM tenant AS t
   WHERE t.fits AND t.kind <> 'f' AND NOT t.enabled AND (among IS NULL OR t.relation = ANY (among))
@@ -234,6 +246,7 @@ REVOKE ALL ON :"schema".shared_tables FROM PUBLIC;
 CREATE OR REPLACE FUNCTION :"schema".protect(relation oid) RETURNS void
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
+  SET plan_cache_mode = force_generic_plan
   AS $$
 DECLARE
   t :"schema".tenant_tables;
@@ -277,6 +290,7 @@ REVOKE ALL ON FUNCTION :"schema".protect(oid) FROM PUBLIC;
 CREATE OR REPLACE FUNCTION :"schema".guard() RETURNS event_trigger
   LANGUAGE plpgsql SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
+  SET plan_cache_mode = force_generic_plan
   AS $$
 DECLARE
   touched oid[];
@@ -364,6 +378,13 @@ BEGIN
     END LOOP;
   END IF;
 
+  -- Asked only where the statement can have made what is refused: it takes longer than all the rest.
+  IF tg_tag <> 'CREATE MATERIALIZED VIEW'
+     AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = ANY (touched) AND c.relkind = 'f')
+     AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.contype = 'f' AND k.conrelid = ANY (touched)
+                     AND age(k.xmin) <= age(pg_current_xact_id()::xid)) THEN
+    RETURN;
+  END IF;
   FOR t IN
     SELECT p.kind, p.object, p.problem FROM :"schema".isolation_problems(touched) AS p
     LEFT JOIN pg_constraint AS k ON k.oid = p.made_by

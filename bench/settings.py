@@ -41,7 +41,7 @@ def run(steps: Steps, quick: bool) -> list[Figure]:
     Raises:
         PgsteadError: the deploy or a run fails, or a configuration is not the one it should be.
     """
-    rounds = 2 if quick else 4
+    rounds = 2 if quick else 3
     with site(list(NODES.values()), steps) as made:
         nodes = {configuration: made.nodes[name] for configuration, name in NODES.items()}
         with steps.step("Deploying"):
@@ -53,7 +53,7 @@ def run(steps: Steps, quick: bool) -> list[Figure]:
         for configuration, node in nodes.items():
             with steps.step(f"{configuration}: filling scale {SCALE}, and a first run that does not count"):
                 pgbench.fill(node, SCALE)
-                pgbench.run(node, clients=CLIENTS, seconds=QUICK if quick else 60)
+                pgbench.run(node, clients=CLIENTS, seconds=QUICK if quick else 30)
                 node.sql("CHECKPOINT")
         for number in range(rounds):
             for configuration in NODES if number % 2 == 0 else reversed(NODES):

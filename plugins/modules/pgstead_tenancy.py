@@ -173,6 +173,18 @@ class Database:
         return pg.rows(self.connection, query)
 
 
+def installed(module: AnsibleModule, database: Database) -> list[str]:
+    """What stands in the way of a database; where it is only asked what there is, an error is an answer as well."""
+    try:
+        return database.install()
+    except pg.Error as problem:
+        if not module.params["reporting"]:
+            raise
+        database.connection.rollback()
+        database.diff = [{"after_header": f"{database.name}: {str(problem).strip().splitlines()[0]}"}]
+        return []
+
+
 class StepError(Exception):
     """PostgreSQL refused a step."""
 
@@ -211,7 +223,7 @@ def main() -> None:
                 module.fail_json(msg=f"database {entry['name']}: {str(problem).strip()}")
             steps.append(f"{entry['name']}: isolate tenants")
     try:
-        obstacles = [line for database in opened for line in database.install()]
+        obstacles = [line for database in opened for line in installed(module, database)]
         if obstacles and not module.params["reporting"]:
             module.fail_json(msg="\n".join(["nothing was changed; in the way of isolating tenants:", *obstacles]))
         for database in opened:

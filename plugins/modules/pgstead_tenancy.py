@@ -63,7 +63,7 @@ class Database:
         self.connection = pg.connect(self.name, module.params["port"])
 
     def install(self) -> list[str]:
-        """Runs the SQL; what stands in the way, in which case nothing is changed."""
+        """Runs the SQL in a transaction that stays open; what stands in the way."""
         parameters = self.module.params
         scope = {"schemas": [self.entry["tenancy"]["schema"]], "roles": [], "catalog": tenancy.CATALOG}
         if taken := self._taken():
@@ -72,12 +72,15 @@ class Database:
         self.diff = applied.run(self.connection, sql, parameters["fingerprint"], scope, self.name)
         wrong = self._obstacles()
         if self.module.check_mode and not wrong:
-            self._sweep(dry=True)  # sees the views, which go with the rollback
-        if wrong or self.module.check_mode or not self.diff:
+            self._sweep(dry=True)
+        return wrong
+
+    def settle(self) -> None:
+        """Keeps what install() did where it changed something; no database is changed before all of them can be."""
+        if self.module.check_mode or not self.diff:
             self.connection.rollback()
         else:
             self.connection.commit()
-        return wrong
 
     def _taken(self) -> str:
         """The schema must be nobody else's."""
@@ -212,7 +215,10 @@ def main() -> None:
     steps: list[str] = []
     if module.check_mode and not Path(f"/var/run/postgresql/.s.PGSQL.{module.params['port']}").exists():
         module.exit_json(
-            changed=bool(wanted), steps=[f"{entry['name']}: isolate tenants" for entry in wanted], notes=[]
+            changed=bool(wanted),
+            steps=[f"{entry['name']}: isolate tenants" for entry in wanted],
+            differs=[],
+            notes=[],
         )
     opened: list[Database] = []
     for entry in wanted:
@@ -226,6 +232,8 @@ def main() -> None:
         obstacles = [line for database in opened for line in installed(module, database)]
         if obstacles and not module.params["reporting"]:
             module.fail_json(msg="\n".join(["nothing was changed; in the way of isolating tenants:", *obstacles]))
+        for database in opened:
+            database.settle()
         for database in opened:
             if not module.check_mode:
                 database.sweep()

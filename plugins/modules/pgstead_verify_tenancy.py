@@ -88,6 +88,12 @@ def catalog_lines(connection: Any, queries: dict[str, str], area: str, bypass: l
     return lines
 
 
+def complaint(problem: Any) -> str:
+    """What is wrong with an error, "" where it is the one for a missing context."""
+    text = login.short(problem)
+    return "" if problem.pgcode == DENIED and text.startswith("tenant context") else text
+
+
 class Pooled:
     """Clients of one database's app role, as an application has them.
 
@@ -122,8 +128,7 @@ class Pooled:
                     cursor.execute(f"SELECT FROM {table} LIMIT 1")
                     open_tables.append(f"{table} can be read")
                 except pg.Error as problem:
-                    text = login.short(problem)
-                    if problem.pgcode != DENIED or not text.startswith("tenant context"):
+                    if text := complaint(problem):
                         open_tables.append(f"{table}: {text}")
                 finally:
                     cursor.execute("ROLLBACK")
@@ -164,8 +169,7 @@ class Pooled:
                         cursor.execute(f"SELECT FROM {table} LIMIT 1")
                         answer = "rows could be read"
                     except pg.Error as problem:
-                        text = login.short(problem)
-                        answer = "" if problem.pgcode == DENIED and text.startswith("tenant context") else text
+                        answer = complaint(problem)
                     cursor.execute("ROLLBACK")
                 if answer or same:
                     return [answer] if answer else []

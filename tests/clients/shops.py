@@ -19,7 +19,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "infra"))
-from conftest import DECLARED, HOME, INVENTORY, ask, node, pgstead, superuser
+from conftest import DECLARED, HOME, INVENTORY, ask, console, node, pgstead, superuser
 
 BIN = Path(sys.executable).parent
 WORKSHOP = HOME / ".pgstead" / "cache" / "clients"  # nothing is written into the source tree
@@ -73,23 +73,6 @@ class Shop:
 
 
 @pytest.fixture(scope="session")
-def console(node: Any) -> Console:
-    """Rows of a console command of the pooler, as dicts."""
-
-    def run(command: str) -> list[dict[str, str]]:
-        done = node.run(
-            "runuser -u pgbouncer -- psql -XAq -P footer=off -h /run/pgbouncer -p %s -U pgbouncer pgbouncer -c %s",
-            str(DECLARED.ports["pooled"]),
-            command,
-        )
-        assert done.rc == 0, done.stderr
-        header, *rows = done.stdout.splitlines() or [""]
-        return [dict(zip(header.split("|"), row.split("|"), strict=True)) for row in rows]
-
-    return run
-
-
-@pytest.fixture(scope="session")
 def workshop() -> Path:
     """The npm packages of the lock file, installed anew only when it changed."""
     lock = (HERE / "node" / "package-lock.json").read_text()
@@ -114,7 +97,8 @@ def shop(request: pytest.FixtureRequest, superuser: Superuser, workshop: Path) -
     column, kind = tenancy["column"], tenancy["type"]
     table = f'"{tenancy["namespace"]}"."{tenancy["table"]}"'
     schema, place = tenancy["schema"], workshop / database["name"]
-    shutil.rmtree(place, ignore_errors=True)
+    if place.exists():
+        shutil.rmtree(place)
     place.mkdir()
     for source in [*HERE.glob("node/*js"), *HERE.glob("python/*.py")]:
         # The schema of the functions is one of the names that an inventory chooses; the documents show the default.

@@ -151,6 +151,23 @@ def superuser(node: Any) -> Callable[[str, str], str]:
     return run
 
 
+@pytest.fixture(scope="session")
+def console(node: Any) -> Any:
+    """Rows of a console command, asked as the pooler's own OS user, as dicts."""
+
+    def run(command: str) -> list[dict[str, str]]:
+        done = node.run(
+            "runuser -u pgbouncer -- psql -XAq -P footer=off -h /run/pgbouncer -p %s -U pgbouncer pgbouncer -c %s",
+            str(DECLARED.ports["pooled"]),
+            command,
+        )
+        assert done.rc == 0, done.stderr
+        header, *rows = done.stdout.splitlines() or [""]  # some commands answer nothing
+        return [dict(zip(header.split("|"), row.split("|"), strict=True)) for row in rows]
+
+    return run
+
+
 def user_environment(**extra: str) -> dict[str, str]:
     """The environment of a user in this checkout: without what molecule adds for itself."""
     own = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "PY_COLORS"))}

@@ -31,6 +31,7 @@ class Site:
         owner: its owner role.
         migrator: its migrator role, who acts as the owner.
         reader: its role whose declared reach is all tenants.
+        reports: its readonly role whose declared reach is a tenant.
         a, b: two tenants, who have rows in the tables below.
     """
 
@@ -40,6 +41,7 @@ class Site:
     owner: str
     migrator: str
     reader: str
+    reports: str
     a: Any = None
     b: Any = None
 
@@ -93,8 +95,8 @@ def sites() -> list[Site]:
         if database["tenancy"]:
             own = [role for role in DECLARED.model["roles"] if role["database"] == database["name"]]
             app, migrator = (next(r["name"] for r in own if r["kind"] == kind) for kind in ("app", "migrator"))
-            reader = next(r["name"] for r in own if r["reach"] == "all_tenants")
-            found.append(Site(database["name"], database["tenancy"], app, database["owner"], migrator, reader))
+            readers = [next(r["name"] for r in own if r["reach"] == reach) for reach in ("all_tenants", "tenant")]
+            found.append(Site(database["name"], database["tenancy"], app, database["owner"], migrator, *readers))
     return found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from tenants import ENDPOINTS, Site, outcome
+from tenants import ENDPOINTS, Site, outcome, unbound
 
 pytest_plugins = ["tenants"]
 pytestmark = pytest.mark.usefixtures("untouched")
@@ -92,6 +92,24 @@ def test_probes_in_a_query_see_ones_own_rows_alone(site: Site) -> None:
         assert cursor.fetchone()[0] == 3
         cursor.execute("SELECT most_common_vals FROM pg_stats WHERE tablename = 'parents'")
         assert cursor.fetchall() == []
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_a_readonly_role_reaches_what_is_declared_and_writes_nothing(site: Site, endpoint: str) -> None:
+    with site.client(endpoint, site.reports) as cursor:
+        unbound(cursor, "SELECT * FROM parents")
+    with site.tenant(site.a, endpoint, site.reports) as cursor:
+        cursor.execute("SELECT id FROM parents ORDER BY id")
+        assert cursor.fetchall() == [(1,), (2,), (3,)]
+    with site.client(endpoint, site.reader) as cursor:
+        cursor.execute("SELECT count(*) FROM parents")
+        assert cursor.fetchone()[0] == 8
+    for role in (site.reports, site.reader):
+        with site.client(endpoint, role) as cursor:
+            for statement in ("DELETE FROM parents", f"INSERT INTO empties VALUES ('{site.a}')"):
+                cursor.execute(f"BEGIN READ WRITE; {site.set_tenant(site.a)}")
+                assert outcome(cursor, statement)[0] == "42501"
+                cursor.execute("ROLLBACK")
 
 
 def test_roles_keep_their_settings(site: Site) -> None:

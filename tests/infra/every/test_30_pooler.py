@@ -22,23 +22,6 @@ POOL = next(db["pool"] for db in DECLARED.model["databases"] if db["name"] == DA
 
 
 @pytest.fixture(scope="session")
-def console(node: Any) -> Any:
-    """Rows of a console command, asked as the pooler's own OS user, as dicts."""
-
-    def run(command: str) -> list[dict[str, str]]:
-        done = node.run(
-            "runuser -u pgbouncer -- psql -XAq -P footer=off -h /run/pgbouncer -p %s -U pgbouncer pgbouncer -c %s",
-            str(DECLARED.ports["pooled"]),
-            command,
-        )
-        assert done.rc == 0, done.stderr
-        header, *rows = done.stdout.splitlines()
-        return [dict(zip(header.split("|"), row.split("|"), strict=True)) for row in rows]
-
-    return run
-
-
-@pytest.fixture(scope="session")
 def config(console: Any) -> dict[str, str]:
     return {row["key"]: row["value"] for row in console("SHOW CONFIG")}
 

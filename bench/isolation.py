@@ -3,15 +3,23 @@
 1M deals of 200 tenants. The baseline comes as a role that policies do not act on (BYPASSRLS), to the same tables: same
 rows, pages and indexes, the same role settings (custom plans), as many statements. Both send them as drivers do, by
 protocol-level prepared statements. Queries are timed one by one on the server's socket; whole transactions go through
-the pooler.
+the pooler. Last, the same database takes tenants by signed tokens, and by their ids again, in turns.
 """
 
 from __future__ import annotations
 
+import sys
+
+import yaml
+
 from bench import pgbench, tenants
 from bench.figures import Figure, at_least, at_most, ratio
-from bench.nodes import Node, site
+from bench.nodes import HERE, INVENTORY, Node, Site, site
 from pgstead.command import Steps
+
+sys.path.insert(0, str(HERE.parent / "plugins" / "module_utils"))
+
+from pgstead_platform import token
 
 QUERIES = ("point lookup by id", "50 latest", "count by status", "join deals-customers")
 SKIPPED = 3  # statements of the scripts before the first query: what to ask for, BEGIN, the tenant
@@ -54,6 +62,7 @@ def run(steps: Steps, quick: bool) -> list[Figure]:
                     tps[side] += [done.tps] if number >= 0 else []
                 if number >= 0:
                     steps.say("; ".join(f"{side}: {tps[side][-1]:.0f} tps, {latencies[side][-1]} ms" for side in SIDES))
+        signed = _signed(made, node, steps, 1 if quick else 3, seconds)
     return [
         *(
             ratio(
@@ -70,7 +79,32 @@ def run(steps: Steps, quick: bool) -> list[Figure]:
             ("explicit, tps", tps["explicit"]),
             THROUGHPUT,
         ),
+        ratio(
+            "whole transaction through the pooler: tps with signed tokens / with ids",
+            ("tokens, tps", signed["tokens"]),
+            ("ids, tps", signed["tenants"]),
+        ),
     ]
+
+
+def _signed(made: Site, node: Node, steps: Steps, turns: int, seconds: int) -> dict[str, list[float]]:
+    """Transactions per second by declaration: with tokens (tokens.yml), and with ids (tenants.yml)."""
+    key = yaml.safe_load((INVENTORY / "sandbox_secrets.yml").read_text()).popitem()[1]
+    ids = node.sql("SELECT id FROM dealerships", pgbench.DATABASE).splitlines()
+    rows = "".join(f"{tenant}\t{token.sign(key, tenant, 86400)}\n" for tenant in ids)
+    node.sql(tenants.script("tokens") + rows + "\\.\n", pgbench.DATABASE)
+    way = tenants.coming_as(made, tenants.APP, pooled=True)
+    scripts = {"tokens": "signed-transaction", "tenants": "isolated-transaction"}
+    node.run("tee", _path(scripts["tokens"]), stdin=tenants.script(scripts["tokens"]).encode())
+    tps: dict[str, list[float]] = {declared: [] for declared in scripts}
+    for turn in range(turns):
+        for declared, name in scripts.items():
+            with steps.step(f"Turn {turn + 1} of {turns}: {declared}.yml"):
+                tenants.deploy(made, "db1", declared, "--tags", "tenancy")
+                for _ in range(4):
+                    done = _run(node, name, "-D", "left=0", clients=CLIENTS, seconds=seconds, env=way)
+                    tps[declared].append(done.tps)
+    return tps
 
 
 def _path(name: str) -> str:

@@ -53,6 +53,19 @@ class Node:
         psql = (f"{BIN}/psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", SOCKET, "-d", database)
         return self.run(*psql, user="postgres", stdin=script.encode()).strip()
 
+    def pause(self) -> None:
+        """Stops its processes where they are."""
+        self.steps.run("docker", "pause", self.container)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """A paused node works for the length of the block."""
+        self.steps.run("docker", "unpause", self.container)
+        try:
+            yield
+        finally:
+            self.pause()
+
 
 class Site:
     """The nodes of a benchmark, and Ansible as a user runs it against them.
@@ -92,6 +105,7 @@ class Site:
     def _remove(self, *names: str) -> None:
         for name in names:
             container = self.nodes[name].container
+            succeeds("docker", "unpause", container)
             # Its directory in the package cache that nodes share; where the node is going already, it stays.
             succeeds("docker", "exec", container, "rm", "-rf", f"/var/cache/pgstead/node-{container}")
             if nodes.state_of(container):

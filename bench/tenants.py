@@ -12,9 +12,9 @@ APP, FREE = "bench_app", "bench_readonly"  # policies act on the one and not on 
 SUPERUSER = {"PGHOST": SOCKET, "PGUSER": "postgres"}
 
 
-def deploy(made: Site, node: str) -> None:
-    """Deploys a node with this declaration."""
-    made.deploy("-l", node, "-e", f"@{HERE / 'files' / 'tenants.yml'}")
+def deploy(made: Site, node: str, declared: str = "tenants", *options: str) -> None:
+    """Deploys a node with this declaration, or another one of bench/files."""
+    made.deploy("-l", node, "-e", f"@{HERE / 'files' / f'{declared}.yml'}", *options)
 
 
 def script(name: str) -> str:

@@ -2,6 +2,8 @@
 
 Usage: test.py [lint] [unit] [contract] [molecule] [long]
 
+SCENARIO=... names the molecule scenarios to run, JOBS=... how many of them at a time (2, with two cores or more).
+
 A part that fails does not stop the others. A part without a single test, and a skipped test, count as failures:
 what was not run has proved nothing.
 """
@@ -15,6 +17,7 @@ import sys
 import time
 import xml.etree.ElementTree as ET  # our own pytest wrote what is parsed
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +35,8 @@ LINTERS = {
     "yamllint": ["yamllint", "-c", ".config/yamllint.yml", "."],
     "ansible-lint": ["ansible-lint", "--nocolor", "-qc", ".config/ansible-lint.yml"],
 }  # fmt: skip
+MOLECULE = ["-c", ".config/molecule/config.yml"]
+LONGEST = ["tenancy", "mistakes", "default"]
 _TOLD = re.compile(r"^(INFO|WARNING|ERROR|CRITICAL) |=+ .*\bin \d+|^\S*(FAILED|ERROR)\b|^E  ")
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -52,14 +57,13 @@ class Result:
 
 
 def execute(name: str, argv: list[str], env: Mapping[str, str] | None = None, whole: bool = False) -> int:
-    """Runs a program with its whole output in a log; shows the lines that tell how it goes (or all of them).
+    """Runs a program with its whole output in a log; shows the lines that tell how it goes, led by `name`, or all.
 
     Returns:
         Its exit status.
     """
     log = log_path(f"test-{name.replace(' ', '-')}")
     print(f"\n==== {name}  (log: {log.relative_to(HOME)})", flush=True)
-    shown: list[str] = []
     with log.open("w") as file:
         child = subprocess.Popen(
             argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", cwd=HOME,
@@ -69,8 +73,7 @@ def execute(name: str, argv: list[str], env: Mapping[str, str] | None = None, wh
             file.write(line)
             plain = _ANSI.sub("", line).strip().removeprefix("│").strip()
             if whole or _TOLD.search(plain):
-                print(f"  {plain}", flush=True)
-                shown.append(line)
+                print(f"  {plain}" if whole else f"  {name}: {plain}", flush=True)
     status = child.wait()
     if status and not whole:
         print("".join(f"  | {line}\n" for line in _ANSI.sub("", log.read_text()).splitlines()[-60:]), flush=True)
@@ -108,12 +111,20 @@ def pytest(folder: str) -> Iterator[Result]:
 
 
 def molecule() -> Iterator[Result]:
+    """The scenarios, each on nodes and a network of its own, so that several can run at a time."""
     wanted = os.environ.get("SCENARIO", "").split()
-    for scenario in sorted(path.parent.name for path in HOME.glob("molecule/*/molecule.yml")):
-        if wanted and scenario not in wanted:
-            continue
-        argv = [str(BIN / "molecule"), "-c", ".config/molecule/config.yml", "test", "-s", scenario]
-        yield counted(f"molecule {scenario}", argv)
+    found = {path.parent.name for path in HOME.glob("molecule/*/molecule.yml")}
+    # The longest first: then the end is near when the last one begins.
+    order = sorted(found, key=lambda name: LONGEST.index(name) if name in LONGEST else len(LONGEST))
+    jobs = int(os.environ.get("JOBS", min(2, os.cpu_count() or 1)))
+    with ThreadPoolExecutor(jobs) as pool:
+        runs = [
+            pool.submit(counted, f"molecule {name}", [str(BIN / "molecule"), *MOLECULE, "test", "-s", name])
+            for name in order
+            if not wanted or name in wanted
+        ]
+        for run in as_completed(runs):
+            yield run.result()
 
 
 PARTS: dict[str, Callable[[], Iterator[Result]]] = {

@@ -13,4 +13,4 @@ from pgstead_platform.shipping import Shipping
 class ActionModule(Shipping):
     """See Shipping."""
 
-    named = "fingerprint.sql"
+    named = ("fingerprint.sql", "fingerprint", "fingerprint_roles")

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from ansible.errors import AnsibleFilterError
 
-from pgstead_platform import hba, model, scram, tuning
+from pgstead_platform import hba, model, scram, tenants, token, tuning
 
 
 def pgstead_model(databases: list[dict[str, Any]], cluster_roles: list[dict[str, Any]]) -> dict[str, Any]:
@@ -95,8 +95,8 @@ def pgstead_env(
     """The .env lines of every database, or of one, or of one role.
 
     DATABASE_URL is for a database's first app role through the pooler, DIRECT_DATABASE_URL for its first
-    migrator at the server; every further login role gets a line of its own. With several databases their
-    names lead, so that all lines fit into one file.
+    migrator at the server; every further login role gets a line of its own. TENANT_TOKEN_KEY follows where the app
+    signs tenant tokens. With several databases their names lead, so that all lines fit into one file.
 
     Returns:
         [{"database", "role", "name", "url"}], passwords shown as *** where `masked`.
@@ -118,6 +118,7 @@ def pgstead_env(
                     prefix = "" if endpoint == "pooled" else "DIRECT_"
                     name = f"{_shell_name(role['name'])}_{prefix}DATABASE_URL"
                 taken.add(name)
+                signs = name == "DATABASE_URL" and _key_name(database)
                 name = f"{_shell_name(database['name'])}_{name}" if prefixed else name
                 url = pgstead_url(
                     role["name"],
@@ -129,7 +130,27 @@ def pgstead_env(
                 )
                 url = url.replace("%2A%2A%2A", "***") if masked else url
                 lines.append({"database": database["name"], "role": role["name"], "name": name, "url": url})
+                if signs:
+                    name = name.removesuffix("DATABASE_URL") + "TENANT_TOKEN_KEY"
+                    key = "***" if masked else secrets[signs]
+                    lines.append({"database": database["name"], "role": role["name"], "name": name, "url": key})
     return lines
+
+
+def _key_name(database: dict[str, Any]) -> str:
+    """Name of the secret that a database's tenant tokens are signed with, "" where it takes none."""
+    return str((database["tenancy"] or {}).get("token", ""))
+
+
+def pgstead_tenant_token(
+    expanded: dict[str, Any], secrets: dict[str, str], database: str, tenant: Any, seconds: int
+) -> str:
+    """A token that sets a tenant in a database; `database` may be "" where only one takes tokens."""
+    try:
+        entry = tenants.choose_signed(expanded["databases"], database)
+    except tenants.RefusedError as problem:
+        raise AnsibleFilterError(f"{problem}; {problem.hint}") from problem
+    return token.sign(secrets[_key_name(entry)], tenant, int(seconds))
 
 
 def pgstead_env_file(lines: list[dict[str, str]], existing: str) -> str:
@@ -165,5 +186,6 @@ class FilterModule:
             pgstead_url,
             pgstead_env,
             pgstead_env_file,
+            pgstead_tenant_token,
         )
         return {function.__name__: function for function in functions}

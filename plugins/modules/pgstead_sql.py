@@ -38,7 +38,8 @@ def apply(module: AnsibleModule, database: str) -> list[dict[str, str]]:
     parameters = {"schemas": module.params["schemas"], "roles": module.params["roles"], "catalog": []}
     connection = pg.connect(database, module.params["port"])
     try:
-        diff = applied.run(connection, module.params["sql"], module.params["fingerprint"], parameters, database)
+        queries = [module.params["fingerprint"], module.params["fingerprint_roles"]]
+        diff = applied.run(connection, module.params["sql"], queries, parameters, database)
         if not diff or module.check_mode:
             connection.rollback()
         else:
@@ -56,7 +57,9 @@ def main() -> None:
             "schemas": {"type": "list", "elements": "str", "default": []},
             "roles": {"type": "list", "elements": "str", "default": []},
             "port": {"type": "int", "default": 5432},
-            "fingerprint": {"type": "str", "required": True},  # set by the action plugin
+            # Set by the action plugin:
+            "fingerprint": {"type": "str", "required": True},
+            "fingerprint_roles": {"type": "str", "required": True},
         },
         supports_check_mode=True,
     )

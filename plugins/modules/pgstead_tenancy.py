@@ -15,8 +15,20 @@ description:
 options:
   databases: {description: "Databases as the filter C(pgstead_model) expands them.", type: list, elements: dict,
               required: true}
-  sql: {description: "The SQL, with C(:\"name\") for what C(tenancy) says.", type: str, required: true}
+  sql: {description: "The SQL by its file's name (tenancy, context, token), with C(:\"name\") for what C(tenancy)
+        says.", type: dict, required: true}
+  secrets: {description: "Keys of tenant tokens, by name.", type: dict, default: {}}
   port: {description: Port of the instance., type: int, default: 5432}
+  managed:
+    description: A managed server's admin, as libpq's parameters; without it, the node's own instance by its socket.
+    type: dict
+    suboptions:
+      host: {description: Its address., type: str, required: true}
+      port: {description: Its port., type: int, default: 5432}
+      user: {description: The admin., type: str, required: true}
+      password: {description: Its password., type: str, required: true}
+      sslmode: {description: As libpq takes it., type: str, default: require}
+      sslrootcert: {description: File of the CA., type: str}
   reporting: {description: "Whether what stands in the way is no failure, because it is only asked what there is.",
               type: bool, default: false}
   lock_seconds: {description: How long a table's lock is waited for before others are let by., type: int, default: 2}
@@ -40,7 +52,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pgstead_platform import applied, pg, tenancy
+from ansible.module_utils.pgstead_platform import applied, pg, tenancy, token
 from ansible.module_utils.pgstead_platform.reconcile import ident
 
 PROBE = "pgstead_tenant_not_null"  # constraint that lives only while a column is made NOT NULL
@@ -60,20 +72,40 @@ class Database:
         self.steps: list[str] = []
         self.notes: list[str] = []
         self.diff: list[dict[str, str]] = []
-        self.connection = pg.connect(self.name, module.params["port"])
+        self.connection = pg.administer(self.name, module.params["port"], module.params["managed"])
+        (self.admin,) = self._ask("admin")
 
     def install(self) -> list[str]:
         """Runs the SQL in a transaction that stays open; what stands in the way."""
         parameters = self.module.params
         scope = {"schemas": [self.entry["tenancy"]["schema"]], "roles": [], "catalog": tenancy.CATALOG}
-        if taken := self._taken():
-            return [taken]
-        sql = tenancy.render(parameters["sql"], tenancy.names(self.entry))
-        self.diff = applied.run(self.connection, sql, parameters["fingerprint"], scope, self.name)
+        secret = self.entry["tenancy"]["token"]
+        if refusal := self._taken() or (self._unsigned() if secret else ""):
+            return [refusal]
+        text = parameters["sql"]["tenancy"] + parameters["sql"]["token" if secret else "context"]
+        sql = tenancy.render(text, tenancy.names(self.entry))
+        self.diff = applied.run(self.connection, sql, [parameters["fingerprint"]], scope, self.name)
+        if secret:
+            self._sign_with(token.keys(secret, parameters["secrets"]))
         wrong = self._obstacles()
         if self.module.check_mode and not wrong:
             self._sweep(dry=True)
         return wrong
+
+    def _sign_with(self, keys: list[str]) -> None:
+        """Puts the keys of tokens into their table."""
+        wanted = [token.blocks(key) for key in keys]
+        table = f"{self.own}.token_keys"
+        found = self._rows(f"SELECT inner_block, outer_block FROM {table}")
+        if sorted((bytes(row["inner_block"]), bytes(row["outer_block"])) for row in found) == sorted(wanted):
+            return
+        self._rows(f"DELETE FROM {table}")
+        for pair in wanted:
+            pg.rows(self.connection, f"INSERT INTO {table} VALUES (%s, %s)", pair)
+        # What they were and are is nobody's business.
+        title = f"{self.name}: signing keys of tenant tokens"
+        headers = {"before_header": title, "after_header": title}
+        self.diff.append(headers | {"before": "other keys\n", "after": "as declared\n"})
 
     def settle(self) -> None:
         """Keeps what install() did where it changed something; no database is changed before all of them can be."""
@@ -89,6 +121,13 @@ class Database:
             return ""
         path = f"databases[{self.name}].tenancy.schema"
         return f"{path}: schema {schema} exists and belongs to {found[0]['owner']}; write the name of a new one"
+
+    def _unsigned(self) -> str:
+        """What keeps a tenant that a token set must be out of everybody's reach."""
+        if self.admin["super"]:
+            return ""
+        path, name = f"databases[{self.name}].tenancy.token", self.admin["name"]
+        return f"{path}: found true, but {name} is no superuser here, and the tenant is kept in a superuser's setting"
 
     def _obstacles(self) -> list[str]:
         tables, wanted = self._ask("tables"), self.entry["tenancy"]
@@ -106,8 +145,8 @@ class Database:
         """Protects what is there already; each step is a transaction of its own."""
         self.connection.autocommit = True
         self._rows(f"SET lock_timeout = '{self.module.params['lock_seconds']}s'")
-        # The guard would do it all again after each statement.
-        self._rows("SET session_replication_role = replica")
+        if self.admin["super"]:  # the guard would do it all again after each statement
+            self._rows("SET session_replication_role = replica")
         self._sweep(dry=False)
 
     def _sweep(self, dry: bool) -> None:
@@ -166,6 +205,12 @@ class Database:
 
     def report(self) -> None:
         """Notes on what is left."""
+        missing = self._ask("guard")[0]["wrong"]
+        if missing and not self.admin["super"]:
+            self.notes.append(
+                f"{self.name}: there is no DDL guard, because {self.admin['name']} may not create event triggers here; "
+                "a table that arrives is isolated by the next deploy"
+            )
         if not self.module.check_mode:
             self.notes += [f"{self.name}: {row['object']} {row['problem']}" for row in self._ask("problems")]
 
@@ -200,8 +245,10 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "databases": {"type": "list", "elements": "dict", "required": True},
-            "sql": {"type": "str", "required": True},
+            "sql": {"type": "dict", "required": True},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
             "port": {"type": "int", "default": 5432},
+            "managed": pg.MANAGED,
             "reporting": {"type": "bool", "default": False},
             "lock_seconds": {"type": "int", "default": 2},
             "attempts": {"type": "int", "default": 10},
@@ -213,7 +260,8 @@ def main() -> None:
     )
     wanted = module.params["databases"]
     steps: list[str] = []
-    if module.check_mode and not Path(f"/var/run/postgresql/.s.PGSQL.{module.params['port']}").exists():
+    here = not module.params["managed"]
+    if here and module.check_mode and not Path(f"/var/run/postgresql/.s.PGSQL.{module.params['port']}").exists():
         module.exit_json(
             changed=bool(wanted),
             steps=[f"{entry['name']}: isolate tenants" for entry in wanted],

@@ -13,8 +13,18 @@ options:
   databases: {description: "Databases as the filter C(pgstead_model) expands them.", type: list, elements: dict,
               required: true}
   roles: {description: "Roles as that filter expands them.", type: list, elements: dict, required: true}
-  passwords: {description: Passwords by name., type: dict, required: true}
+  passwords: {description: "Passwords, and keys of tenant tokens, by name.", type: dict, required: true}
   port: {description: Port of the server., type: int, default: 5432}
+  managed:
+    description: A managed server's admin, as libpq's parameters; without it, the node's own instance by its socket.
+    type: dict
+    suboptions:
+      host: {description: Its address., type: str, required: true}
+      port: {description: Its port., type: int, default: 5432}
+      user: {description: The admin., type: str, required: true}
+      password: {description: Its password., type: str, required: true}
+      sslmode: {description: As libpq takes it., type: str, default: require}
+      sslrootcert: {description: File of the CA., type: str}
   pooler_host: {description: Address of the pooler., type: str, required: true}
   pooler_port: {description: Port of the pooler., type: int, default: 6432}
   drift: {description: "What is not as deployed, by C(database: object).", type: list, elements: str, required: true}
@@ -34,7 +44,7 @@ from contextlib import closing
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pgstead_platform import login, pg, tenancy
+from ansible.module_utils.pgstead_platform import login, pg, tenancy, token
 from ansible.module_utils.pgstead_platform.login import DENIED, Endpoint, Line
 from ansible.module_utils.pgstead_platform.reconcile import ident, literal
 
@@ -71,7 +81,16 @@ MEETING_SECONDS = 10.0  # how long two clients are tried to be brought onto one 
 def catalog_lines(connection: Any, queries: dict[str, str], area: str, bypass: list[str]) -> list[Line]:
     lines: list[Line] = []
     wrong = pg.rows(connection, queries["guard"])[0]["wrong"]
-    lines.append(Line(area, "has its DDL guard armed", not wrong, wrong or "fires after every DDL", "pgstead deploy"))
+    (admin,) = pg.rows(connection, queries["admin"])
+    fix = "pgstead deploy"
+    if not admin["super"]:
+        wrong = wrong and f"{wrong} ({admin['name']} may not create event triggers here)"
+        fix = "pgstead deploy after each migration isolates what came; or have the provider make the triggers"
+    lines.append(Line(area, "has its DDL guard armed", not wrong, wrong or "fires after every DDL", fix))
+    if not admin["super"] and pg.rows(connection, queries["sessions"])[0]["shown"]:
+        answer = f"pg_stat_activity is open, and {admin['name']} may not close it"
+        fix = "bind values as parameters, or ask the provider to REVOKE it from PUBLIC"
+        lines.append(Line(area, "shows no tenant another's session", False, answer, fix))
     count = sum(row["kind"] != "f" for row in pg.rows(connection, queries["tables"]))
     lines.append(Line(area, "has tenant tables", count > 0, f"{count} tables", "run the application's migrations"))
     found: dict[str, list[str]] = {kind: [] for kind in STATEMENTS}
@@ -105,16 +124,46 @@ class Pooled:
         tables: names of tenant tables.
     """
 
-    def __init__(self, where: Endpoint, entry: dict[str, Any], role: dict[str, Any], password: str, tables: list[str]):
-        self.where, self.entry, self.role, self.password, self.tables = where, entry, role, password, tables
+    def __init__(
+        self, where: Endpoint, entry: dict[str, Any], role: dict[str, Any], passwords: dict[str, str], tables: list[str]
+    ):
+        self.where, self.entry, self.role, self.tables = where, entry, role, tables
+        self.way = "through the pooler" if where.name == "pooled" else "at the server"
         self.tenancy = entry["tenancy"]
+        self.password, self.key = passwords[role["secret"]], passwords.get(self.tenancy["token"], "")
 
     def connect(self) -> Any:
         return login.login(self.where, self.entry["name"], self.role["name"], self.password)
 
     def context(self) -> str:
         """SQL that sets the context of a tenant that nobody is."""
-        return f"SELECT {ident(self.tenancy['schema'])}.set_tenant({literal(str(OTHERS[self.tenancy['type']]()))})"
+        return self.call(token.sign(self.key, self.stranger()) if self.tenancy["token"] else self.stranger())
+
+    def call(self, tenant: str) -> str:
+        """SQL that sets a context by an id, or by a token."""
+        return f"SELECT {ident(self.tenancy['schema'])}.set_tenant({literal(tenant)})"
+
+    def stranger(self) -> str:
+        """The id of a tenant that nobody is."""
+        return str(OTHERS[self.tenancy["type"]]())
+
+    def taken(self, connection: Any) -> list[str]:
+        """Tokens that are accepted and should not be."""
+        bad = {
+            "an id instead of a token": self.stranger(),
+            "a token signed with another key": token.sign(str(uuid.uuid4()), self.stranger()),
+            "an expired token": token.sign(self.key, self.stranger(), -60),
+        }
+        accepted = []
+        for what, text in bad.items():
+            with connection.cursor() as cursor:
+                try:
+                    cursor.execute(self.call(text))
+                    accepted.append(f"{what} is accepted")
+                except pg.Error as problem:
+                    if problem.pgcode != DENIED:
+                        accepted.append(f"{what}: {login.short(problem)}")
+        return accepted
 
     def unbound(self, connection: Any, *before: str) -> list[str]:
         """Tables that do not refuse to be read after these statements, all in one transaction that is rolled back."""
@@ -177,8 +226,8 @@ class Pooled:
 
 
 def live_lines(client: Pooled, area: str) -> list[Line]:
-    setting, made_up = client.tenancy["setting"], str(OTHERS[client.tenancy["type"]]())
-    count = f"{len(client.tables)} tables, as {client.role['name']} through the pooler"
+    setting, made_up = client.tenancy["setting"], client.stranger()
+    count = f"{len(client.tables)} tables, as {client.role['name']} {client.way}"
     questions: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         "refuses who set no tenant": (client.unbound, f"42501 from {count}"),
         f"refuses who only sets {setting}": (
@@ -186,8 +235,12 @@ def live_lines(client: Pooled, area: str) -> list[Line]:
             f"42501 from {count}",
         ),
         "shows nothing to a tenant that nobody is": (client.seen, f"0 rows in {count}"),
-        "keeps a context from the next client": (lambda _: client.meet(), "one server connection served both"),
     }
+    if client.where.name == "pooled":
+        answer = "one server connection served both"
+        questions["keeps a context from the next client"] = (lambda _: client.meet(), answer)
+    if client.tenancy["token"]:
+        questions["takes a tenant by a signed token alone"] = (client.taken, "42501 for all others")
     lines = []
     for title, (question, answer) in questions.items():
         try:
@@ -208,7 +261,7 @@ def database_lines(module: AnsibleModule, entry: dict[str, Any]) -> list[Line]:
     values = entry["tenancy"] | {"role": role["name"] if role else ""}
     queries = {name: tenancy.render(text, values) for name, text in parameters["queries"].items()}
     try:
-        with closing(pg.connect(entry["name"], parameters["port"])) as connection:
+        with closing(pg.administer(entry["name"], parameters["port"], parameters["managed"])) as connection:
             connection.autocommit = True
             if not pg.rows(connection, queries["installed"])[0]["installed"]:
                 return [Line(area, "are isolated", False, f"no schema {entry['tenancy']['schema']}", "pgstead deploy")]
@@ -218,8 +271,10 @@ def database_lines(module: AnsibleModule, entry: dict[str, Any]) -> list[Line]:
             readable = [row["name"] for row in pg.rows(connection, queries["readable"])] if role else []
             tables = [name for name in readable if name not in said]
         if role and tables:
-            where = Endpoint("pooled", parameters["pooler_host"], parameters["pooler_port"])
-            lines += live_lines(Pooled(where, entry, role, parameters["passwords"][role["secret"]], tables), area)
+            managed = parameters["managed"] or {}
+            place = (parameters["pooler_host"], parameters["pooler_port"])
+            where = Endpoint("direct" if place == (managed.get("host"), managed.get("port")) else "pooled", *place)
+            lines += live_lines(Pooled(where, entry, role, parameters["passwords"], tables), area)
     except pg.Error as problem:
         return [Line(area, "can be asked", False, login.short(problem), "pgstead deploy; then see the server's log")]
     return lines
@@ -232,6 +287,7 @@ def main() -> None:
             "roles": {"type": "list", "elements": "dict", "required": True},
             "passwords": {"type": "dict", "required": True, "no_log": True},
             "port": {"type": "int", "default": 5432},
+            "managed": pg.MANAGED,
             "pooler_host": {"type": "str", "required": True},
             "pooler_port": {"type": "int", "default": 6432},
             "drift": {"type": "list", "elements": "str", "required": True},

@@ -2,6 +2,7 @@
 -- exactly where something changed. Rights are sorted: a REVOKE and GRANT of the same moves them to the end.
 -- Parameters: schemas, roles (whose objects and attributes count), catalog (names of functions and views of
 -- PostgreSQL or an extension whose rights count).
+-- Both blocks together; the second asks what only a superuser may.
 
 -- name: fingerprint
 SELECT 'schema ' || n.nspname AS object,
@@ -46,9 +47,10 @@ WHERE p.proname = ANY (%(catalog)s)
 UNION ALL
 SELECT 'rights on ' || c.oid::regclass, ARRAY(SELECT unnest(c.relacl)::text ORDER BY 1)::text
 FROM pg_catalog.pg_class AS c
-WHERE c.relkind = 'v' AND c.relname = ANY (%(catalog)s)
-UNION ALL
-SELECT 'role ' || r.rolname,
+WHERE c.relkind = 'v' AND c.relname = ANY (%(catalog)s);
+
+-- name: fingerprint_roles
+SELECT 'role ' || r.rolname AS object,
        format('super %%s, login %%s, inherit %%s, createdb %%s, createrole %%s, replication %%s, bypassrls %%s, limit %%s, '
               'valid until %%s, password %%s, comment %%s, member of %%s',
               r.rolsuper, r.rolcanlogin, r.rolinherit, r.rolcreatedb, r.rolcreaterole, r.rolreplication,
@@ -56,7 +58,7 @@ SELECT 'role ' || r.rolname,
               CASE WHEN r.rolpassword IS NULL THEN 'none' ELSE md5(r.rolpassword) END,
               shobj_description(r.oid, 'pg_authid'),
               (SELECT array_agg(pg_get_userbyid(m.roleid)::text ORDER BY 1)
-               FROM pg_catalog.pg_auth_members AS m WHERE m.member = r.oid))
+               FROM pg_catalog.pg_auth_members AS m WHERE m.member = r.oid)) AS definition
 FROM pg_catalog.pg_authid AS r
 WHERE r.rolname = ANY (%(roles)s)
 UNION ALL
@@ -70,5 +72,4 @@ SELECT format('settings of %%s', r.rolname), s.setconfig::text
 FROM pg_catalog.pg_db_role_setting AS s
 JOIN pg_catalog.pg_roles AS r ON r.oid = s.setrole
 WHERE r.rolname = ANY (%(roles)s)
-  AND s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
-ORDER BY 1;
+  AND s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()));

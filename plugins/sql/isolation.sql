@@ -2,7 +2,16 @@
 
 -- name: taken
 -- To whom the schema belongs, where it is somebody else's.
-SELECT pg_get_userbyid(nspowner) AS owner FROM pg_catalog.pg_namespace WHERE nspname = :'schema' AND nspowner <> 10;
+SELECT pg_get_userbyid(nspowner) AS owner FROM pg_catalog.pg_namespace
+WHERE nspname = :'schema' AND pg_get_userbyid(nspowner) <> current_user;
+
+-- name: admin
+-- Who asks, and with what rights.
+SELECT rolname AS name, rolsuper AS super FROM pg_catalog.pg_roles WHERE rolname = current_user;
+
+-- name: sessions
+-- Whether a role could learn of sessions that are not its own tenant's.
+SELECT has_function_privilege(:'role', 'pg_catalog.pg_stat_get_activity(integer)', 'EXECUTE') AS shown;
 
 -- name: installed
 SELECT to_regproc(format('%I.isolation_problems', :'schema')) IS NOT NULL AS installed;
@@ -12,7 +21,8 @@ SELECT to_regproc(format('%I.isolation_problems', :'schema')) IS NOT NULL AS ins
 SELECT coalesce(string_agg(
          CASE WHEN e.oid IS NULL THEN format('%s is missing', w.name)
               WHEN e.evtenabled <> 'O' THEN format('%s is disabled', w.name)
-              WHEN NOT r.rolsuper THEN format('%s belongs to %s, no superuser', w.name, r.rolname)
+              WHEN e.evtowner <> (SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = :'schema')
+                THEN format('%s belongs to %s', w.name, r.rolname)
               WHEN e.evtfoid <> to_regproc(format('%I.guard', :'schema'))
                 OR e.evttags IS DISTINCT FROM w.tags THEN format('%s is not as deployed', w.name) END, '; '), '') AS wrong
 FROM (VALUES ('pgstead_guard', NULL), ('pgstead_guard_drop', NULL),

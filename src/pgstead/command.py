@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +20,13 @@ console = Console(stderr=True, highlight=False)
 
 def log_path(verb: str) -> Path:
     """A new log file of this verb under `.pgstead/logs/`, named by UTC time."""
-    return paths.state("logs", f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{verb}.log")
+    begun = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    for number in itertools.count(1):
+        path = paths.state("logs", f"{begun}-{verb}{f'-{number}' if number > 1 else ''}.log")
+        with suppress(FileExistsError):  # of another run in the same second
+            path.touch(exist_ok=False)
+            break
+    return path
 
 
 class Steps:

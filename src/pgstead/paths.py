@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pgstead.errors import PgsteadError
@@ -39,3 +42,11 @@ def state(*parts: str) -> Path:
     path = root.joinpath(*parts)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Lets one process of this checkout at a time into the block; the others wait."""
+    with state(f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -36,12 +36,13 @@ def vault_file(inventory: Path) -> Path:
 
 
 def names(platform: dict[str, Any]) -> list[str]:
-    """The secrets that a platform.yml needs: a password per login role, the pooler's statistics
-    role, and the key that SCRAM salts are derived from."""
+    """The secrets that a platform.yml needs: a password per login role, the key of tenant tokens where a database has
+    them, the pooler's statistics role, and the key that SCRAM salts are derived from."""
     databases = platform.get("databases") or []
     roles = [role for database in databases for role in database.get("roles") or []]
     roles += platform.get("cluster_roles") or []
     wanted = [role.get("secret") or role["name"] for role in roles if role.get("login", True)]
+    wanted += [f"{db['name']}_tenant_token" for db in databases if (db.get("tenancy") or {}).get("token")]
     return [*dict.fromkeys(wanted), "pgbouncer_stats", "scram_salt_key"]
 
 

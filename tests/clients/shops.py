@@ -24,7 +24,7 @@ from conftest import DECLARED, HOME, INVENTORY, ask, console, node, pgstead, sup
 BIN = Path(sys.executable).parent
 WORKSHOP = HOME / ".pgstead" / "cache" / "clients"  # nothing is written into the source tree
 CLIENTS, TENANTS, TRANSACTIONS = 50, 10, 20
-DATABASES = [database for database in DECLARED.model["databases"] if database["tenancy"]]
+DATABASES = [db for db in DECLARED.model["databases"] if db["tenancy"] and not db["tenancy"]["token"]]
 
 Superuser = Callable[[str, str], str]
 Console = Callable[[str], list[dict[str, str]]]

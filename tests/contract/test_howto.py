@@ -9,7 +9,7 @@ import pytest
 from conftest import HOME
 
 CLIENTS = HOME / "tests" / "clients"
-PAGES = sorted((HOME / "docs" / "how-to").glob("connect-*.md"))
+PAGES = [*sorted((HOME / "docs" / "how-to").glob("connect-*.md")), HOME / "docs" / "how-to" / "tenant-tokens.md"]
 REGION = re.compile(r"^(?://|#) docs: begin\n(.*?)^(?://|#) docs: end$", re.M | re.S)
 
 

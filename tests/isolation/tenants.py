@@ -16,6 +16,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "infra"))
 from conftest import DECLARED, connect, node, superuser  # fixtures of the infra tests, for these as well
 
+from pgstead_platform import token
+
 DENIED = "42501"
 ENDPOINTS = ("pooled", "direct")
 
@@ -32,6 +34,7 @@ class Site:
         migrator: its migrator role, who acts as the owner.
         reader: its role whose declared reach is all tenants.
         reports: its readonly role whose declared reach is a tenant.
+        key: what its tenant tokens are signed with, "" where a tenant is set by its id.
         a, b: two tenants, who have rows in the tables below.
     """
 
@@ -42,6 +45,7 @@ class Site:
     migrator: str
     reader: str
     reports: str
+    key: str
     a: Any = None
     b: Any = None
 
@@ -63,7 +67,11 @@ class Site:
 
     def set_tenant(self, tenant: Any) -> str:
         """SQL that sets a tenant's context."""
-        return f"SELECT {self.schema}.set_tenant('{tenant}')"
+        return self.set_by(token.sign(self.key, tenant, 300) if self.key else tenant)
+
+    def set_by(self, text: Any) -> str:
+        """SQL that sets a context by whatever this is."""
+        return f"SELECT {self.schema}.set_tenant('{text}')"
 
     def new_tenant(self) -> Any:
         """The id of a tenant that nobody is yet."""
@@ -96,7 +104,8 @@ def sites() -> list[Site]:
             own = [role for role in DECLARED.model["roles"] if role["database"] == database["name"]]
             app, migrator = (next(r["name"] for r in own if r["kind"] == kind) for kind in ("app", "migrator"))
             readers = [next(r["name"] for r in own if r["reach"] == reach) for reach in ("all_tenants", "tenant")]
-            found.append(Site(database["name"], database["tenancy"], app, database["owner"], migrator, *readers))
+            key = DECLARED.secrets.get(database["tenancy"]["token"], "")
+            found.append(Site(database["name"], database["tenancy"], app, database["owner"], migrator, *readers, key))
     return found
 
 
@@ -121,12 +130,16 @@ SITES = sites()
 
 @pytest.fixture(scope="module", params=SITES, ids=[site.name for site in SITES])
 def site(request: pytest.FixtureRequest, node: Any, superuser: Any) -> Iterator[Site]:
+    """A declared database; see prepared()."""
+    yield from prepared(request.param, node, superuser)
+
+
+def prepared(one: Site, node: Any, superuser: Any) -> Iterator[Site]:
     """A declared database behind a pool of one server connection, with rows of two tenants in two tables.
 
     `parents` and `children` were made by the migrator as an application's migration makes them; the guard did the rest.
     Tenant a has the parents 1 to 3, tenant b 101 to 105.
     """
-    one: Site = request.param
     one.a, one.b = one.new_tenant(), one.new_tenant()
     pool_of(node, 1)
     with one.client("direct", one.migrator) as cursor:

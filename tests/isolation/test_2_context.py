@@ -44,7 +44,7 @@ STATEMENTS = {
 @pytest.mark.parametrize("context", CONTEXTS.values(), ids=CONTEXTS)
 def test_everything_is_refused(site: Site, context: list[str], role: str) -> None:
     with site.tenant(site.a) as cursor:
-        cursor.execute(f"SELECT current_setting('{site.setting}')")
+        cursor.execute(f"SELECT current_setting('{site.setting}', true)")
         replayed = cursor.fetchone()[0]
     values = {"setting": site.setting, "a": site.a, "column": site.column, "replayed": replayed}
     for endpoint in ENDPOINTS if role == "app" else ["direct"]:
@@ -67,7 +67,7 @@ def test_a_context_set_outside_of_a_transaction_holds_for_its_own_statement_alon
 def test_a_tenant_must_be_said(site: Site) -> None:
     with site.client() as cursor:
         state, message = outcome(cursor, f"SELECT {site.schema}.set_tenant(NULL)")
-        assert state == "42501" and "null" in message
+        assert state == "42501" and ("not valid" if site.key else "null") in message
 
 
 def test_a_context_ends_with_a_savepoint_it_was_set_in(site: Site) -> None:

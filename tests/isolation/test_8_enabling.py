@@ -17,9 +17,9 @@ from conftest import DECLARED, connect, playbook
 
 pytest_plugins = ["tenants"]
 
-TENANCY = {"table": "shops", "column": "shop_id"}
+TENANCY = {"table": "shops", "column": "shop_id", "type": "integer"}
 PASSWORDS = {"secret": "autolytiq_app"}  # the vault's; these roles live for the length of a test
-A, B = "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b"
+A, B = 1, 2
 
 
 def deploy(**database: Any) -> dict[str, Any]:
@@ -43,13 +43,13 @@ def database(superuser: Any) -> Iterator[None]:
     assert deploy()["rc"] == 0
     with session("adopted_migrator") as connection, connection.cursor() as cursor:
         cursor.execute(f"""
-            CREATE TABLE shops (id uuid PRIMARY KEY, name text);
-            CREATE TABLE goods (id bigint PRIMARY KEY, shop_id uuid REFERENCES shops (id), label text);
+            CREATE TABLE shops (id integer PRIMARY KEY, name text);
+            CREATE TABLE goods (id bigint PRIMARY KEY, shop_id integer REFERENCES shops (id), label text);
             CREATE TABLE notes (id bigint PRIMARY KEY, shop_id text);
             CREATE TABLE countries (code text PRIMARY KEY);
             CREATE VIEW labels AS SELECT label FROM goods;
-            INSERT INTO shops VALUES ('{A}', 'a'), ('{B}', 'b');
-            INSERT INTO goods SELECT i, CASE i % 2 WHEN 0 THEN '{A}' ELSE '{B}' END::uuid, 'g'
+            INSERT INTO shops VALUES ({A}, 'a'), ({B}, 'b');
+            INSERT INTO goods SELECT i, CASE i % 2 WHEN 0 THEN {A} ELSE {B} END, 'g'
               FROM generate_series(1, 20000) AS i;
             INSERT INTO goods VALUES (0, NULL, 'of nobody');
             INSERT INTO notes VALUES (1, '{A}');
@@ -71,7 +71,7 @@ def isolated(superuser: Any) -> str:
 def test_everything_in_the_way_is_listed_and_nothing_changed(superuser: Any) -> None:
     done = deploy(tenancy=TENANCY)
     assert done["rc"] != 0
-    assert "column shop_id of public.notes is text, declared is uuid" in done["stdout"]
+    assert "column shop_id of public.notes is text, declared is integer" in done["stdout"]
     assert "1 rows of public.goods have no shop_id" in done["stdout"]
     assert isolated(superuser) == ""
     assert superuser("SELECT to_regnamespace('app') IS NULL", "adopted") == "t"
@@ -110,7 +110,7 @@ def test_a_table_in_use_stops_nobody_for_long_and_a_later_deploy_goes_on(superus
     with session("adopted_app") as connection, connection.cursor() as cursor:
         with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="tenant context is not set"):
             cursor.execute("SELECT * FROM labels")
-        cursor.execute(f"BEGIN; SELECT app.set_tenant('{A}')")
+        cursor.execute(f"BEGIN; SELECT app.set_tenant({A})")
         cursor.execute(
             "SELECT (SELECT count(*) FROM goods), (SELECT count(*) FROM labels), (SELECT max(name) FROM shops)"
         )
@@ -126,3 +126,16 @@ def test_indexes_are_made_on_request_and_then_there_is_nothing_left_to_do(superu
         superuser("SELECT count(*) FROM pg_index WHERE indrelid = 'goods'::regclass AND indisvalid", "adopted") == "2"
     )
     assert deploy(tenancy=wanted)["changed"] == 0
+
+
+@pytest.mark.usefixtures("database")
+def test_what_the_guard_would_refuse_is_let_by_with_a_warning_where_that_is_declared() -> None:
+    made = "CREATE TABLE tags (shop_id integer, goods bigint REFERENCES goods)"
+    with session("adopted_migrator") as connection, connection.cursor() as cursor:
+        with pytest.raises(psycopg2.errors.InvalidObjectDefinition, match="does not carry the tenant"):
+            cursor.execute(made)
+        assert deploy(tenancy=TENANCY | {"indexes": "create", "guard": "report"})["rc"] == 0
+        cursor.execute(made)
+        assert "does not carry the tenant" in connection.notices[-1]
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):  # what can be isolated is, all the same
+            cursor.execute("SELECT * FROM tags")

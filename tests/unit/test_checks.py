@@ -55,6 +55,8 @@ CONSISTENT = {
     "a group that nothing is wrong with": tenants({"name": "clerk", "kind": "app", "member_of": ["authenticated"]}),
     "a role for everybody's rows, kept out of the pool": tenants(
         {"name": "dumper", "kind": "custom", "attributes": ["BYPASSRLS"]}),
+    "tenants by tokens, with a key": tenants(tenancy=TENANCY | {"token": True}) | {
+        "secrets": SECRETS | {"shop_tenant_token": "abcDEF123+/=_-"}},
     "a minor of the version": declared(postgresql_version=17, postgresql_minor="17.5"),
 }  # fmt: skip
 
@@ -74,6 +76,16 @@ CONTRADICTORY = {
         declared(cluster_roles=[{"name": "shop_owner"}], secrets={"shop_owner": PASSWORD}),
         "databases[0].owner: found 'shop_owner'; it is a cluster role that logs in, an owner never does: "
         "write login: false there",
+    ),
+    "tokens without a key": (
+        tenants(tenancy=TENANCY | {"token": True}),
+        "secrets.shop_tenant_token: found nothing; it is the key that tenant tokens of database shop are signed with; "
+        "set it with: ansible-vault edit <inventory>/group_vars/all/vault.yml",
+    ),
+    "a key that a .env file would change": (
+        tenants(tenancy=TENANCY | {"token": True}) | {"secrets": SECRETS | {"shop_tenant_token": "a key with $PATH"}},
+        "secrets.shop_tenant_token: found characters that a .env file takes otherwise; write letters, digits, +/=_-; "
+        "set it with: ansible-vault edit <inventory>/group_vars/all/vault.yml",
     ),
     "a reader whose reach is not said": (
         tenants({"name": "r", "kind": "readonly"}),

@@ -1,7 +1,9 @@
 """The filters that templates and playbooks use."""
 
+import hmac
 import importlib.util
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,27 @@ def test_with_several_databases_every_line_still_has_a_name_of_its_own() -> None
     assert len(two) == len(set(two)) == 8
     assert {"SHOP_DATABASE_URL", "DEPOT_DATABASE_URL", "DEPOT_OPERATOR_DIRECT_DATABASE_URL"} < set(two)
     assert names([SHOP, {"name": "depot"}], only_database="shop")[0] == "DATABASE_URL"
+
+
+SIGNED = SHOP | {"tenancy": {"table": "shops", "column": "shop", "token": True}}
+
+
+def test_the_key_of_tenant_tokens_follows_the_apps_url() -> None:
+    assert names([SIGNED])[:3] == ["DATABASE_URL", "TENANT_TOKEN_KEY", "DIRECT_DATABASE_URL"]
+    assert names([SIGNED, {"name": "depot"}])[1] == "SHOP_TENANT_TOKEN_KEY"
+    expanded, known = filters.pgstead_model([SIGNED], []), SECRETS | {"shop_tenant_token": "signs"}
+    assert filters.pgstead_env(expanded, known, "db1")[1]["url"] == "***"
+    assert filters.pgstead_env(expanded, known, "db1", masked=False)[1]["url"] == "signs"
+
+
+def test_a_token_is_signed_for_the_database_that_takes_them() -> None:
+    expanded = filters.pgstead_model([SIGNED, {"name": "depot"}], [])
+    made = filters.pgstead_tenant_token(expanded, {"shop_tenant_token": "signs"}, "", 7, 60)
+    content, _, signature = made.rpartition(".")
+    assert content.startswith("7.") and abs(int(content[2:]) - time.time() - 60) < 5
+    assert signature == hmac.new(b"signs", content.encode(), "sha256").hexdigest()
+    with pytest.raises(AnsibleFilterError, match="database depot has no tenancy"):
+        filters.pgstead_tenant_token(expanded, {}, "depot", 7, 60)
 
 
 def test_passwords_are_shown_only_where_asked_for() -> None:

@@ -30,6 +30,7 @@ class Server:
         self, admits: dict[int, set[str]], state: str | None = login.DENIED, any_password: bool = False
     ) -> None:
         self.admits, self.state, self.any_password = admits, state, any_password
+        self.closed = 0
         self.statements: list[str] = []
 
     def login(self, **asked: Any) -> Any:
@@ -41,7 +42,7 @@ class Server:
 
     def execute(self, statement: str) -> None:
         self.statements.append(statement)
-        if statement not in ("BEGIN READ WRITE", "ROLLBACK") and self.state != "":
+        if statement not in ("SELECT 1", "BEGIN READ WRITE", "ROLLBACK") and self.state != "":
             raise Refused("refused", self.state)
 
     def cursor(self) -> Any:
@@ -140,6 +141,28 @@ def test_a_full_pool_or_a_dead_server_refuses_nobody(text: str, lines: Any) -> N
             raise Refused(f'connection to server at "db1", port 6432 failed: {text}\n')
 
     assert {line[2] for line in lines(Broken({}), POOLED)} == {False}
+
+
+class Stale(Server):
+    """A pooler whose server connections failed and, from a certain question on, do not any more."""
+
+    def __init__(self, until: int) -> None:
+        super().__init__(RIGHT)
+        self.until = until
+
+    def execute(self, statement: str) -> None:
+        self.until -= 1
+        if self.until >= 0:
+            raise Refused(f"FATAL:  {login.STALE}, cached error: too many connections (server_login_retry)\n")
+        super().execute(statement)
+
+
+@pytest.mark.parametrize(("until", "holds"), [(1, True), (2, True), (99, False)])
+def test_what_a_pooler_repeats_is_asked_again(
+    lines: Any, monkeypatch: pytest.MonkeyPatch, until: int, holds: bool
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    assert lines(Stale(until), POOLED)[0] == ("role app", "logs in to shop by the pooled URL", holds)
 
 
 @pytest.mark.parametrize(("state", "found"), [("42501", "42501"), ("", ""), (None, "unknown")])

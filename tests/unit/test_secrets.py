@@ -20,6 +20,8 @@ ALWAYS = ["pgbouncer_stats", "scram_salt_key"]
         ({"databases": [{"name": "a"}, {"name": "b", "roles": None}]}, ALWAYS),
         ({"databases": [{"roles": [{"name": "r"}, {"name": "s", "secret": "shared"}]}]}, ["r", "shared", *ALWAYS]),
         ({"databases": [{"roles": [{"name": "r"}]}], "cluster_roles": [{"name": "c", "secret": "r"}]}, ["r", *ALWAYS]),
+        ({"databases": [{"name": "a", "tenancy": {"token": True}}]}, ["a_tenant_token", *ALWAYS]),
+        ({"databases": [{"name": "a", "tenancy": {"token": False}}, {"name": "b", "tenancy": None}]}, ALWAYS),
         ({"cluster_roles": [{"name": "c"}, {"name": "group", "login": False}]}, ["c", *ALWAYS]),
     ],
 )

@@ -14,6 +14,16 @@ def databases(**isolated: bool) -> list[dict[str, Any]]:
     return [{"name": name, "tenancy": {"table": "t"} if has else None} for name, has in isolated.items()]
 
 
+def test_tokens_are_for_the_database_that_takes_them() -> None:
+    three = [*databases(shop=True, logs=False, signed=True)]
+    for entry in three[::2]:
+        entry["tenancy"]["token"] = "k" if entry["name"] == "signed" else ""
+    assert tenants.choose_signed(three, "")["name"] == tenants.choose_signed(three, "signed")["name"] == "signed"
+    for name, said in (("shop", "takes a tenant's id, no token"), ("logs", "has no tenancy")):
+        with pytest.raises(RefusedError, match=said):
+            tenants.choose_signed(three, name)
+
+
 def columns(*names: str, needed: str = "") -> list[dict[str, Any]]:
     return [{"name": name, "type": "text", "needed": name in needed.split()} for name in names]
 

@@ -19,7 +19,8 @@ MASKED = "DATABASE_URL=postgresql://app:***@db1:6432/shop?sslmode=require"
         (LINE, MASKED),
         (MASKED, MASKED),
         ("export X='postgresql://a:b:c@h/d'", "export X='postgresql://a:***@h/d'"),
-        ("# a comment", "# a comment"),
+        ('TENANT_TOKEN_KEY="abc"', 'TENANT_TOKEN_KEY="***"'),
+        ("# a comment = b", "# a comment = b"),
         ("", ""),
     ],
 )

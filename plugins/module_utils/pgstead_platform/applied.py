@@ -7,9 +7,10 @@ from typing import Any
 from . import pg
 
 
-def definitions(connection: Any, fingerprint: str, parameters: dict[str, Any]) -> dict[str, str]:
-    """What the query of fingerprint.sql says of each object it covers."""
-    return {row["object"]: str(row["definition"]) for row in pg.rows(connection, fingerprint, parameters)}
+def definitions(connection: Any, fingerprints: list[str], parameters: dict[str, Any]) -> dict[str, str]:
+    """What these queries of fingerprint.sql say of each object they cover."""
+    rows = [row for query in fingerprints for row in pg.rows(connection, query, parameters)]
+    return {row["object"]: str(row["definition"]) for row in rows}
 
 
 def differences(title: str, before: dict[str, str], after: dict[str, str]) -> list[dict[str, str]]:
@@ -26,9 +27,11 @@ def differences(title: str, before: dict[str, str], after: dict[str, str]) -> li
     ]
 
 
-def run(connection: Any, sql: str, fingerprint: str, parameters: dict[str, Any], title: str) -> list[dict[str, str]]:
+def run(
+    connection: Any, sql: str, fingerprints: list[str], parameters: dict[str, Any], title: str
+) -> list[dict[str, str]]:
     """Runs SQL in the connection's transaction, which is left open; the differences it made."""
-    before = definitions(connection, fingerprint, parameters)
+    before = definitions(connection, fingerprints, parameters)
     with connection.cursor() as cursor:
         cursor.execute(sql)
-    return differences(title, before, definitions(connection, fingerprint, parameters))
+    return differences(title, before, definitions(connection, fingerprints, parameters))

@@ -255,10 +255,18 @@ def _superusers(databases: list[dict[str, Any]], cluster_roles: list[dict[str, A
             )
 
 
+_KEY = re.compile(r"[A-Za-z0-9+/=_-]+")
+
+
 def _secrets(expanded: dict[str, Any], secrets: dict[str, Any]) -> Iterator[Problem]:
     """Missing, short and placeholder secrets; a secret itself is never part of a message."""
     fix = "set it with: ansible-vault edit <inventory>/group_vars/all/vault.yml"
     wanted = {role["secret"]: f"the password of role {role['name']}" for role in model.login_roles(expanded)}
+    wanted |= {
+        database["tenancy"]["token"]: f"the key that tenant tokens of database {database['name']} are signed with"
+        for database in expanded["databases"]
+        if (database["tenancy"] or {}).get("token")
+    }
     wanted["pgbouncer_stats"] = "the password of the pooler's statistics role"
     wanted["scram_salt_key"] = "the key that SCRAM salts are derived from"
     for name, purpose in wanted.items():
@@ -273,6 +281,8 @@ def _secrets(expanded: dict[str, Any], secrets: dict[str, Any]) -> Iterator[Prob
             yield Problem(path, "a placeholder", f"choose a real secret, for example: openssl rand -base64 24; {fix}")
         elif len(value) < SECRET_LENGTH:
             yield Problem(path, f"{len(value)} characters", f"use at least {SECRET_LENGTH}; {fix}")
+        elif name.endswith("_tenant_token") and not _KEY.fullmatch(value):
+            yield Problem(path, "characters that a .env file takes otherwise", f"write letters, digits, +/=_-; {fix}")
 
 
 def _connections(expanded: dict[str, Any], values: dict[str, Any]) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +11,9 @@ from . import pg
 
 DENIED = "42501"  # insufficient_privilege
 HARMLESS = "cannot create, escalate or run programs"
+# PgBouncer's answer to the first client after a server connection failed: it is about that one, and only now another
+# is tried.
+STALE = "server login has been failing"
 
 # How PostgreSQL 15 to 18 and PgBouncer 1.18 to 1.26 say that it is this client they do not want. A connection that
 # fails has no SQLSTATE in libpq, and everything else - a full pool, a limit, a dead server - refuses nobody.
@@ -97,7 +101,8 @@ def refusal(connection: Any, statement: str) -> str:
         except pg.Error as problem:
             return str(problem.pgcode or "unknown")
         finally:
-            cursor.execute("ROLLBACK")
+            if not connection.closed:
+                cursor.execute("ROLLBACK")
     return ""
 
 
@@ -150,10 +155,27 @@ class _Answer:
 
 def _answer(endpoint: Endpoint, database: str, role: str, password: str) -> tuple[_Answer, Any]:
     """What a login gets, and the connection, None where there is none."""
+    for wait in (1, 1, 0):  # seconds
+        try:
+            return _Answer("logged in", False), _served(endpoint, database, role, password)
+        except pg.Error as problem:
+            answer = _Answer(short(problem), is_refusal(problem))
+        if STALE not in answer.text:
+            break
+        time.sleep(wait)
+    return answer, None
+
+
+def _served(endpoint: Endpoint, database: str, role: str, password: str) -> Any:
+    """A connection that a server answers on: the pooler lets clients in before it has one."""
+    connection = login(endpoint, database, role, password)
     try:
-        return _Answer("logged in", False), login(endpoint, database, role, password)
-    except pg.Error as problem:
-        return _Answer(short(problem), is_refusal(problem)), None
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except pg.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def _check_role(

@@ -143,18 +143,24 @@ def _database(entry: dict[str, Any]) -> dict[str, Any]:
         "schemas": [_named(item, {"owner": ""}) for item in entry.get("schemas") or ["public"]],
         "pool": _pool(entry.get("pool") or {}),
         "schema_project": entry.get("schema_project") or "",
-        "tenancy": _tenancy(entry.get("tenancy")),
+        "tenancy": _tenancy(name, entry.get("tenancy")),
         "roles": entry.get("roles") or [],
     }
 
 
-def _tenancy(entry: dict[str, Any] | None) -> dict[str, str] | None:
-    """With the tenant table's schema apart (`namespace`), None where the database has no tenants."""
+def _tenancy(name: str, entry: dict[str, Any] | None) -> dict[str, str] | None:
+    """Of a database's name; None where it has no tenants.
+
+    The tenant table's schema is apart (`namespace`), and `token` is the name of the secret that tokens are signed with,
+    "" where there are none.
+    """
     if not entry:
         return None
     given = {key: str(value) for key, value in entry.items() if value is not None}
     namespace, dot, table = given["table"].rpartition(".")
-    return TENANCY_DEFAULTS | given | {"namespace": namespace if dot else "public", "table": table}
+    token = f"{name}_tenant_token" if _truth(entry.get("token"), False) else ""
+    own = {"namespace": namespace if dot else "public", "table": table, "token": token}
+    return TENANCY_DEFAULTS | given | own
 
 
 def _tenant_settings(database: dict[str, Any], kind: str) -> dict[str, str]:

@@ -21,6 +21,18 @@ except ImportError:  # a fresh host in check mode: nothing is installed yet
 
 
 OS_USER = "postgres"
+# Option of modules that administer a server, and may find a managed one: libpq's parameters for its admin.
+MANAGED: dict[str, Any] = {
+    "type": "dict",
+    "options": {
+        "host": {"type": "str", "required": True},
+        "port": {"type": "int", "default": 5432},
+        "user": {"type": "str", "required": True},
+        "password": {"type": "str", "required": True, "no_log": True},
+        "sslmode": {"type": "str", "default": "require"},
+        "sslrootcert": {"type": "str"},
+    },
+}
 
 
 @contextmanager
@@ -77,6 +89,28 @@ def connect(database: str, port: int, socket: str = "/var/run/postgresql", timeo
             " -c log_min_duration_statement=-1 -c client_min_messages=warning"
             " -c lc_messages=C",  # messages are compared
         )
+    connection.set_client_encoding("UTF8")
+    return connection
+
+
+def administer(database: str, port: int, managed: dict[str, Any] | None) -> Any:
+    """A psycopg2 connection as who administers the server: over the node's own socket, or to a managed one.
+
+    Args:
+        database: its name.
+        port: of the node's instance.
+        managed: libpq's parameters for the admin of a managed server; None for the node's own instance.
+
+    Raises:
+        psycopg2.Error: the server does not answer, refuses, or has no such database.
+    """
+    if not managed:
+        return connect(database, port)
+    _require()
+    own = {"connect_timeout": 10, "application_name": "pgstead", "options": "-c client_min_messages=warning"}
+    given = {name: value for name, value in managed.items() if value is not None}
+    parameters: dict[str, Any] = own | given | {"dbname": database}
+    connection = psycopg2.connect(**parameters)
     connection.set_client_encoding("UTF8")
     return connection
 

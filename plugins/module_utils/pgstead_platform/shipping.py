@@ -15,12 +15,12 @@ _SQL = Path(__file__).resolve().parents[2] / "sql"
 class Shipping(ActionBase):
     """Passes a task's arguments on to the module of its own name, with the queries of .sql files.
 
-    Subclasses say which: the blocks of `queries` arrive as one argument of that name, those of `named` each as an
-    argument of its own.
+    Subclasses say which: the blocks of `queries` arrive as one argument of that name, those listed in `named` after its
+    file each as an argument of its own.
     """
 
     queries = ""
-    named = ""
+    named: tuple[str, ...] = ()
     _supports_check_mode = True
     _supports_diff = True
 
@@ -30,6 +30,8 @@ class Shipping(ActionBase):
         if self.queries:
             arguments["queries"] = pg.blocks((_SQL / self.queries).read_text())
         if self.named:
-            arguments |= pg.blocks((_SQL / self.named).read_text())
+            file, *names = self.named
+            blocks = pg.blocks((_SQL / file).read_text())
+            arguments |= {name: blocks[name] for name in names}
         result.update(self._execute_module(self._task.action, module_args=arguments, task_vars=task_vars))
         return result

@@ -51,6 +51,20 @@ def choose(databases: list[dict[str, Any]], name: str) -> dict[str, Any]:
     return next(iter(isolated.values()))
 
 
+def choose_signed(databases: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """As choose(), among the databases that take tenant tokens.
+
+    Raises:
+        RefusedError: it is not clear which, or it takes none.
+    """
+    signed = [entry for entry in databases if entry["tenancy"] and entry["tenancy"]["token"]]
+    if not signed or (name and name not in [entry["name"] for entry in signed]):
+        entry = choose(databases, name)
+        why = f"database {entry['name']} takes a tenant's id, no token"
+        raise RefusedError(why, "SELECT set_tenant() with the id; tenancy.token: true would ask for tokens")
+    return choose(signed, name)
+
+
 def few(columns: list[dict[str, Any]], key: str) -> list[str]:
     """The columns of a list: the key, then what tells people which tenant it is."""
     plain = [

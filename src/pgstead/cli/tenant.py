@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,32 @@ def add(
         if not check:
             click.echo(report["tenant"][report["key"]])
     _end(outcome, as_json)
+
+
+@tenant.command()
+@click.argument("key")
+@playbook.options
+@database_option
+@click.option("--seconds", type=click.IntRange(1), default=300, show_default=True, help="How long it is good for.")
+def token(key: str, database: str | None, seconds: int, **common: Any) -> None:
+    """Print a token for the tenant KEY, for a migration or a look by hand.
+
+    For databases with `tenancy.token`: SELECT app.set_tenant('TOKEN'). Whoever has it is that tenant.
+    The same as: ansible-playbook playbooks/token.yml
+    """
+    with tempfile.TemporaryDirectory(prefix="pgstead-") as scratch:
+        target = Path(scratch) / "token"
+        told = {"tenant": key, "database": database or "", "file": str(target)}
+        given = ", ".join(f"token_{name}: {_unsafe(value)}" for name, value in told.items())
+        extra = [*common["extra"], "-e", f"{{{given}, token_seconds: {seconds}}}"]
+        outcome = runner.run(
+            "token", common["where"], extra, vault_password_file=common["vault_password_file"], quiet=True
+        )
+        if target.exists():
+            click.echo(target.read_text().strip())
+    if outcome.failures:
+        playbook.tell(outcome, "")
+    sys.exit(outcome.exit_code)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -36,7 +36,8 @@ def url(
 ) -> None:
     """The .env lines your app pastes: DATABASE_URL and DIRECT_DATABASE_URL.
 
-    DATABASE_URL goes through the pooler, for the app; DIRECT_DATABASE_URL to the server, for migrations.
+    DATABASE_URL goes through the pooler, for the app; DIRECT_DATABASE_URL to the server, for migrations;
+    TENANT_TOKEN_KEY signs tenant tokens where the database asks for them.
     """
     extra += ["-e", f"url_database={database}"] if database else []
     extra += ["-e", f"url_role={role}"] if role else []
@@ -59,7 +60,10 @@ def url(
 
 
 def masked(line: str) -> str:
-    """A .env line with its password replaced."""
+    """A .env line with its password, or its key, replaced."""
     head, separator, tail = line.partition("://")
     user, colon, rest = tail.partition(":")
-    return f"{head}{separator}{user}{colon}***@{rest.partition('@')[2]}" if separator and colon else line
+    if separator:
+        return f"{head}{separator}{user}{colon}***@{rest.partition('@')[2]}" if colon else line
+    name, equals, _ = line.partition("=")
+    return f'{name}="***"' if equals and not line.startswith("#") else line

@@ -79,9 +79,10 @@ def up(nodes: list[Node], steps: Steps) -> None:
                 f"{node.name}: node_address {node.address} is not in sandbox_subnet {node.subnet}",
                 "choose an address inside the subnet",
             )
-    for release in sorted({node.image for node in nodes}):
-        image.ensure(release, steps)
-        ensure_mirror(release, steps)
+    with paths.locked("images"):
+        for release in sorted({node.image for node in nodes}):
+            image.ensure(release, steps)
+            ensure_mirror(release, steps)
     for network, subnet in sorted({(node.network, node.subnet) for node in nodes}):
         _ensure_network(network, subnet, steps)
     for node in nodes:

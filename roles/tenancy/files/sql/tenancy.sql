@@ -1,65 +1,13 @@
 -- Tenant isolation of one database. Can be run again: what is there already is left as it is or put right.
 -- :"..." and :'...' are names from the inventory, quoted as an identifier or as a string.
 
-CREATE SCHEMA IF NOT EXISTS :"schema" AUTHORIZATION postgres;
+-- Run by the superuser, or by the admin of a managed server, who is none and may do less.
+
+CREATE SCHEMA IF NOT EXISTS :"schema";
 COMMENT ON SCHEMA :"schema" IS 'pgstead: tenant isolation';
 REVOKE ALL ON SCHEMA :"schema" FROM PUBLIC;
 GRANT USAGE ON SCHEMA :"schema" TO PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA :"schema" TO :"owner";  -- functions of the application that belong beside these
-
--- ---- the tenant context ------------------------------------------------------------------------------
-
--- Bound to its transaction: a value that a pooled connection kept, a plain SET or a replayed value is another
--- transaction's, and the reader says so. Nothing but the time of the transaction is needed for that, and parallel
--- workers know it, too.
-CREATE OR REPLACE FUNCTION :"schema".set_tenant(tenant :"type") RETURNS :"type"
-  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-  AS $$
-DECLARE
-  context text;
-BEGIN
-  IF tenant IS NULL THEN
-    RAISE EXCEPTION 'tenant context cannot be set to null' USING ERRCODE = 'insufficient_privilege';
-  END IF;
-  -- Assigned, not PERFORMed: an expression is evaluated at once, a query is planned anew each time.
-  context := pg_catalog.set_config(
-    :'setting', extract(epoch FROM pg_catalog.transaction_timestamp())::text || '|' || tenant::text, true);
-  RETURN tenant;
-END $$;
-COMMENT ON FUNCTION :"schema".set_tenant(:"type") IS
-  'Sets the tenant whose rows this transaction sees and writes. Call it first: BEGIN; SELECT set_tenant($1); ...; COMMIT';
-
--- What the policies call. No SET clause and no EXCEPTION block: both would cost more than all the rest. STABLE and
--- called without (SELECT ...): the planner asks it for the tenant and knows how many rows that one has.
-CREATE OR REPLACE FUNCTION :"schema".tenant_id() RETURNS :"type"
-  LANGUAGE plpgsql STABLE PARALLEL SAFE
-  AS $$
-DECLARE
-  context text := pg_catalog.current_setting(:'setting', true);
-  own text := extract(epoch FROM pg_catalog.transaction_timestamp())::text || '|';
-BEGIN
-  IF context IS NULL OR context = '' THEN
-    -- ALTER TABLE checks the rows that a new foreign key finds by a query under the owner's policies. It may find none:
-    -- the guard does that check for all tenants.
-    IF current_user = :'owner' AND pg_catalog.current_setting('pgstead.altering', true) = own THEN
-      RETURN NULL;
-    END IF;
-    RAISE EXCEPTION 'tenant context is not set'
-      USING ERRCODE = 'insufficient_privilege',
-            HINT = 'Call ' || :'schema' || '.set_tenant(...) first, in the same transaction: BEGIN; SELECT '
-                   || :'schema' || '.set_tenant($1); ...; COMMIT';
-  END IF;
-  IF NOT pg_catalog.starts_with(context, own) THEN
-    RAISE EXCEPTION 'tenant context was not set in this transaction'
-      USING ERRCODE = 'insufficient_privilege',
-            HINT = 'Do not SET ' || :'setting' || '. Call ' || :'schema'
-                   || '.set_tenant(...) in the same transaction: BEGIN; SELECT ' || :'schema'
-                   || '.set_tenant($1); ...; COMMIT';
-  END IF;
-  RETURN CAST(pg_catalog.substr(context, pg_catalog.length(own) + 1) AS :"type");
-END $$;
-COMMENT ON FUNCTION :"schema".tenant_id() IS
-  'The tenant of this transaction; an error (SQLSTATE 42501) where set_tenant() was not called in it';
 
 -- ---- what is there -----------------------------------------------------------------------------------
 
@@ -221,7 +169,8 @@ CREATE OR REPLACE FUNCTION :"schema".isolation_problems(among oid[] DEFAULT NULL
   WHERE among IS NULL AND p.prosecdef
     AND p.pronamespace::regnamespace::text !~ '^pg_'
     -- What pgstead made for itself lets in whom it is for.
-    AND NOT (p.proowner = 10 AND coalesce(obj_description(p.pronamespace, 'pg_namespace'), '') LIKE 'pgstead: %')
+    AND NOT (coalesce(obj_description(p.pronamespace, 'pg_namespace'), '') LIKE 'pgstead: %'
+             AND p.proowner = (SELECT n.nspowner FROM pg_namespace AS n WHERE n.oid = p.pronamespace))
     AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS g WHERE g.grantee <> p.proowner)
     AND NOT EXISTS (SELECT FROM pg_depend AS d
                     WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
@@ -234,6 +183,7 @@ SELECT format('%I.%I', n.nspname, c.relname) AS name, format('has no column %I',
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'f', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  AND NOT (n.nspname = :'schema' AND c.relowner = n.nspowner)  -- pgstead's own
   AND c.oid NOT IN (SELECT relation FROM :"schema".tenant_tables)
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
                   WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e');
@@ -298,7 +248,7 @@ DECLARE
   filled boolean;
 BEGIN
   IF tg_event = 'ddl_command_start' THEN
-    PERFORM set_config('pgstead.altering', extract(epoch FROM transaction_timestamp())::text || '|', true);
+    PERFORM set_config('pgstead.altering', encode(timestamptz_send(transaction_timestamp()), 'hex') || '|', true);
     RETURN;
   ELSIF tg_event = 'ddl_command_end' THEN
     PERFORM set_config('pgstead.altering', '', true);
@@ -416,7 +366,7 @@ BEGIN
     IF EXISTS (SELECT FROM pg_event_trigger AS e WHERE e.evtname = wanted.name
                AND (e.evtfoid <> to_regproc(format('%I.guard', :'schema')) OR e.evtevent <> wanted.event
                     OR e.evttags IS DISTINCT FROM wanted.tags
-                    OR NOT (SELECT rolsuper FROM pg_roles WHERE oid = e.evtowner))) THEN
+                    OR pg_get_userbyid(e.evtowner) <> current_user)) THEN
       EXECUTE format('DROP EVENT TRIGGER %I', wanted.name);
     END IF;
     IF NOT EXISTS (SELECT FROM pg_event_trigger WHERE evtname = wanted.name) THEN
@@ -427,6 +377,11 @@ BEGIN
       EXECUTE format('ALTER EVENT TRIGGER %I ENABLE', wanted.name);
     END IF;
   END LOOP;
+EXCEPTION WHEN insufficient_privilege THEN
+  -- The admin of a managed server may have no right to event triggers. pgstead says so, and verify does.
+  IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+    RAISE;
+  END IF;
 END $$;
 
 -- ---- what one role's sessions could learn of each other -----------------------------------------------

@@ -1,0 +1,31 @@
+"""Tenant tokens: what the server computes with its two blocks is what the signer's library computes."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgstead_platform import token
+
+
+@given(st.text(min_size=1), st.text())
+def test_the_blocks_make_the_same_hmac(key: str, content: str) -> None:
+    inner, outer = token.blocks(key)
+    made = hashlib.sha256(outer + hashlib.sha256(inner + content.encode()).digest()).hexdigest()
+    assert made == hmac.new(key.encode(), content.encode(), "sha256").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("secrets", "keys"),
+    [
+        ({"k": "new"}, ["new"]),
+        ({"k": "new", "k_previous": "old", "other": "x"}, ["new", "old"]),
+        ({"k": "new", "k_previous": ""}, ["new"]),
+    ],
+)
+def test_the_previous_key_counts_where_it_is_there(secrets: dict[str, str], keys: list[str]) -> None:
+    assert token.keys("k", secrets) == keys

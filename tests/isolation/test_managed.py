@@ -21,7 +21,8 @@ NAME, APP, MIGRATOR, ADMIN = "hosted", "hosted_app", "hosted_migrator", "hosted_
 
 @pytest.fixture(scope="module", autouse=True)
 def filled(superuser: Any) -> Iterator[None]:
-    """Two shops with their goods; afterwards nothing of it is left."""
+    """Two shops with their goods, and an admin as providers make them; afterwards nothing of it is left."""
+    superuser(f"GRANT hosted_owner TO {ADMIN} WITH INHERIT TRUE")
     with closing(connect(MIGRATOR, "direct", NAME)) as connection, connection.cursor() as cursor:
         cursor.execute("""
             CREATE TABLE shops (id bigint PRIMARY KEY, name text);
@@ -31,6 +32,7 @@ def filled(superuser: Any) -> Iterator[None]:
         """)
     yield
     superuser("DROP TABLE IF EXISTS later, goods, shops; DROP SCHEMA app CASCADE", NAME)
+    superuser(f"REVOKE hosted_owner FROM {ADMIN}")
 
 
 def isolate(tmp_path: Path, *arguments: str, **more: Any) -> tuple[dict[str, Any], dict[str, str]]:

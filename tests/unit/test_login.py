@@ -153,7 +153,11 @@ class Stale(Server):
     def execute(self, statement: str) -> None:
         self.until -= 1
         if self.until >= 0:
+            self.closed = self.until % 2
+            if self.closed:
+                raise Refused("SSL connection has been closed unexpectedly")
             raise Refused(f"FATAL:  {login.STALE}, cached error: too many connections (server_login_retry)\n")
+        self.closed = 0
         super().execute(statement)
 
 

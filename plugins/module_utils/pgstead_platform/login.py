@@ -14,6 +14,7 @@ HARMLESS = "cannot create, escalate or run programs"
 # PgBouncer's answer to the first client after a server connection failed: it is about that one, and only now another
 # is tried.
 STALE = "server login has been failing"
+DROPPED = "let in, and disconnected before an answer; the pooler's log says why"  # libpq may lose what it was told
 
 # How PostgreSQL 15 to 18 and PgBouncer 1.18 to 1.26 say that it is this client they do not want. A connection that
 # fails has no SQLSTATE in libpq, and everything else - a full pool, a limit, a dead server - refuses nobody.
@@ -160,7 +161,7 @@ def _answer(endpoint: Endpoint, database: str, role: str, password: str) -> tupl
             return _Answer("logged in", False), _served(endpoint, database, role, password)
         except pg.Error as problem:
             answer = _Answer(short(problem), is_refusal(problem))
-        if STALE not in answer.text:
+        if STALE not in answer.text and answer.text != DROPPED:
             break
         time.sleep(wait)
     return answer, None
@@ -172,8 +173,11 @@ def _served(endpoint: Endpoint, database: str, role: str, password: str) -> Any:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except pg.Error:
+    except pg.Error as problem:
+        dropped = connection.closed and STALE not in str(problem)
         connection.close()
+        if dropped:
+            raise pg.Error(DROPPED) from problem
         raise
     return connection
 

@@ -1,0 +1,51 @@
+"""What drifted is seen by verify, repaired by a deploy, and then everything holds again, small pools included."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from conftest import DECLARED, playbook, verify_lines
+
+APP, READONLY = (DECLARED.role(kind) for kind in ("app", "readonly"))
+DATABASE = APP["database"]
+
+
+def test_verify_is_green_and_covers_every_login() -> None:
+    lines = verify_lines()
+    assert [line for line in lines if not line["ok"]] == []
+    titles = {(line["area"], line["title"]) for line in lines}
+    for role in DECLARED.model["roles"]:
+        for endpoint in role["endpoints"]:
+            assert any(area == f"role {role['name']}" and f"by the {endpoint} URL" in title for area, title in titles)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {
+            f'ALTER ROLE "{APP["name"]}" CREATEROLE': "has no right beyond its kind",
+            f'GRANT TEMPORARY ON DATABASE "{DATABASE}" TO PUBLIC': "cannot create, escalate or run programs",
+            f'ALTER DATABASE "{DATABASE}" OWNER TO postgres': "has databases, roles and rights as declared",
+            f'ALTER ROLE "{READONLY["name"]}" CONNECTION LIMIT 0': "logs in to",
+        },
+        {
+            f"ALTER ROLE \"{APP['name']}\" PASSWORD 'somebody changed this'": "by the pooled URL",
+            f'REVOKE CONNECT ON DATABASE "{DATABASE}" FROM "{APP["name"]}"': "has databases, roles and rights",
+        },
+    ],
+    ids=["rights", "login"],
+)
+def test_drift_of_declared_things_is_seen_and_repaired(superuser: Any, damage: dict[str, str]) -> None:
+    for statement in damage:
+        superuser(statement)
+    red = [item["title"] for item in verify_lines() if not item["ok"]]
+    for line in damage.values():
+        assert any(line in title for title in red), red
+    assert playbook("site")["changed"] >= 1
+    assert [item for item in verify_lines() if not item["ok"]] == []
+    assert playbook("site")["changed"] == 0

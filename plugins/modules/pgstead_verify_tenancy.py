@@ -113,14 +113,14 @@ def complaint(problem: Any) -> str:
     return "" if problem.pgcode == DENIED and text.startswith("tenant context") else text
 
 
-class Pooled:
+class Clients:
     """Clients of one database's app role, as an application has them.
 
     Args:
-        where: the pooler.
+        where: the pooler, or the server where there is none.
         entry: the expanded database.
         role: the app role.
-        password: its password.
+        passwords: by name; the key of tenant tokens is among them.
         tables: names of tenant tables.
     """
 
@@ -225,7 +225,7 @@ class Pooled:
         return [f"two clients never got the same server connection in {MEETING_SECONDS:.0f} s; run it again"]
 
 
-def live_lines(client: Pooled, area: str) -> list[Line]:
+def live_lines(client: Clients, area: str) -> list[Line]:
     setting, made_up = client.tenancy["setting"], client.stranger()
     count = f"{len(client.tables)} tables, as {client.role['name']} {client.way}"
     questions: dict[str, tuple[Callable[[Any], list[str]], str]] = {
@@ -274,7 +274,7 @@ def database_lines(module: AnsibleModule, entry: dict[str, Any]) -> list[Line]:
             managed = parameters["managed"] or {}
             place = (parameters["pooler_host"], parameters["pooler_port"])
             where = Endpoint("direct" if place == (managed.get("host"), managed.get("port")) else "pooled", *place)
-            lines += live_lines(Pooled(where, entry, role, parameters["passwords"], tables), area)
+            lines += live_lines(Clients(where, entry, role, parameters["passwords"], tables), area)
     except pg.Error as problem:
         return [Line(area, "can be asked", False, login.short(problem), "pgstead deploy; then see the server's log")]
     return lines

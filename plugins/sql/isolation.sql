@@ -11,7 +11,9 @@ SELECT rolname AS name, rolsuper AS super FROM pg_catalog.pg_roles WHERE rolname
 
 -- name: sessions
 -- Whether a role could learn of sessions that are not its own tenant's.
-SELECT has_function_privilege(:'role', 'pg_catalog.pg_stat_get_activity(integer)', 'EXECUTE') AS shown;
+SELECT EXISTS (SELECT FROM pg_catalog.pg_roles
+               WHERE rolname = :'role'
+                 AND has_function_privilege(oid, 'pg_catalog.pg_stat_get_activity(integer)', 'EXECUTE')) AS shown;
 
 -- name: installed
 SELECT to_regproc(format('%I.isolation_problems', :'schema')) IS NOT NULL AS installed;

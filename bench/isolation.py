@@ -100,7 +100,7 @@ def _signed(made: Site, node: Node, steps: Steps, turns: int, seconds: int) -> d
     for turn in range(turns):
         for declared, name in scripts.items():
             with steps.step(f"Turn {turn + 1} of {turns}: {declared}.yml"):
-                tenants.deploy(made, "db1", declared, "--tags", "tenancy")
+                tenants.deploy(made, "db1", declared, "--tags", "tenancy,pgbouncer")
                 for _ in range(4):
                     done = _run(node, name, "-D", "left=0", clients=CLIENTS, seconds=seconds, env=way)
                     tps[declared].append(done.tps)

@@ -54,7 +54,11 @@ class Node:
         return self.run(*psql, user="postgres", stdin=script.encode()).strip()
 
     def pause(self) -> None:
-        """Stops its processes where they are."""
+        """Stops its processes where they are; tried again where the freezer loses a race against new ones."""
+        for _ in range(9):
+            if succeeds("docker", "pause", self.container):
+                return
+            time.sleep(0.2)
         self.steps.run("docker", "pause", self.container)
 
     @contextmanager

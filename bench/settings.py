@@ -43,7 +43,7 @@ def run(steps: Steps, quick: bool) -> list[Figure]:
     Raises:
         PgsteadError: the deploy or a run fails, or a configuration is not the one it should be.
     """
-    rounds = 2 if quick else 12
+    rounds = 2 if quick else 9
     with site(list(NODES.values()), steps) as made:
         nodes = {configuration: made.nodes[name] for configuration, name in NODES.items()}
         with steps.step("Deploying"):

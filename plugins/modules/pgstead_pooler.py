@@ -111,8 +111,12 @@ class Deploy:
             self.outdated.append("not started at boot")
         if self.is_new and not (self.changes or self.outdated):
             self.outdated.append("not known to have loaded its files")
-        # Whether server connections may be open that know other settings of their role than it has now.
-        self.is_stale = not self.unfit and bool(self.server) and self.known.get("logins") != self.server["logins"]
+        # Whether server connections may be open that know other settings of their role than it has now, or have
+        # prepared the call that sets a tenant with another argument.
+        told = {db["name"]: (db["tenancy"] or {}).get("token", "") for db in parameters["model"]["databases"]}
+        self.tokens = digest(told)
+        fits = self.known.get("logins") == self.server.get("logins") and self.known.get("tokens") == self.tokens
+        self.is_stale = not self.unfit and bool(self.server) and not fits
 
     @property
     def needed(self) -> bool:
@@ -141,7 +145,7 @@ class Deploy:
             if self.is_stale:
                 self.pooler.ask("RECONNECT")
         logins = self.server.get("logins", self.known.get("logins"))
-        remember({"files": self.files, "users": self.users, "logins": logins})
+        remember({"files": self.files, "users": self.users, "logins": logins, "tokens": self.tokens})
 
     def _load(self) -> None:
         """Reloads, or restarts where a reload does not suffice."""

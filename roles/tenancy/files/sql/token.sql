@@ -25,21 +25,27 @@ CREATE OR REPLACE FUNCTION :"schema".set_tenant(tenant text) RETURNS :"type"
 DECLARE
   hint CONSTANT text := 'Call ' || :'schema' || '.set_tenant(token) with a token that your login service signed just now '
                         'for this tenant; docs/how-to/tenant-tokens.md shows how';
-  part CONSTANT text[] := regexp_match(tenant, '^(.+)\.(\d{1,12})\.([0-9a-f]{64})$');
-  content CONSTANT bytea := convert_to(part[1] || '.' || part[2], 'UTF8');
+  content text := left(tenant, -65);
+  signed CONSTANT bytea := convert_to(content, 'UTF8');
+  signature CONSTANT text := right(tenant, 65);
+  until text;
   context text;
 BEGIN
-  -- Hashes are compared, not signatures: how long it takes tells nothing of how much was right.
-  IF part IS NULL OR NOT EXISTS (
+  -- Hashes are compared, not signatures: how long it takes tells nothing of how much was right. What is in the content
+  -- is looked at when it is known who wrote it; a regular expression would take ten times as long as all the rest.
+  IF NOT EXISTS (
     SELECT FROM :"schema".token_keys AS k
-    WHERE sha256(sha256(k.outer_block || sha256(k.inner_block || content))) = sha256(decode(part[3], 'hex'))) THEN
+    WHERE sha256(convert_to('.' || encode(sha256(k.outer_block || sha256(k.inner_block || signed)), 'hex'), 'UTF8'))
+          = sha256(convert_to(signature, 'UTF8'))) THEN
     RAISE EXCEPTION 'tenant token is not valid' USING ERRCODE = 'insufficient_privilege', HINT = hint;
   END IF;
-  IF part[2]::bigint < extract(epoch FROM clock_timestamp()) THEN
+  until := split_part(content, '.', -1);
+  IF until::bigint < extract(epoch FROM clock_timestamp()) THEN
     RAISE EXCEPTION 'tenant token has expired' USING ERRCODE = 'insufficient_privilege', HINT = hint;
   END IF;
-  context := set_config('backtrace_functions', 'tenant_' || encode(convert_to(part[1], 'UTF8'), 'hex'), true);
-  RETURN CAST(part[1] AS :"type");
+  content := left(content, -1 - length(until));
+  context := set_config('backtrace_functions', 'tenant_' || encode(convert_to(content, 'UTF8'), 'hex'), true);
+  RETURN CAST(content AS :"type");
 END $$;
 COMMENT ON FUNCTION :"schema".set_tenant(text) IS
   'Sets the tenant whose rows this transaction sees and writes, by a token. Call it first: BEGIN; SELECT set_tenant($1); ...; COMMIT';

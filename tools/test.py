@@ -18,7 +18,7 @@ import time
 import xml.etree.ElementTree as ET  # our own pytest wrote what is parsed
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgstead import paths
@@ -50,6 +50,7 @@ class Result:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    why: list[str] = field(default_factory=list)  # of each test that failed: its name and what it said first
 
     @property
     def ok(self) -> bool:
@@ -94,8 +95,13 @@ def counted(name: str, argv: list[str], whole: bool = False) -> Result:
             result.failed += bad
             result.skipped += skipped
             result.passed += int(suite.get("tests", 0)) - bad - skipped
+            for case in suite.iter("testcase"):
+                for bad_end in (*case.iter("failure"), *case.iter("error")):
+                    said = " ".join((bad_end.get("message") or "").split())
+                    result.why.append(f"{case.get('classname')}::{case.get('name')}: {said[:400]}")
     if status and not result.failed:
         result.failed = 1  # something else than a test: a converge, an import
+        result.why.append(f"ended with status {status} outside any test: see the lines led by its name above")
     return result
 
 
@@ -158,6 +164,9 @@ def main() -> int:
     for result in results:
         mark = "" if result.ok else "   <- not green"
         print(f"{result.name:<22}{result.passed:>8}{result.failed:>8}{result.skipped:>9}{result.seconds:>8.0f}s{mark}")
+    for result in results:
+        for line in result.why[:5]:
+            print(f"  {result.name}: {line}")
     total = [sum(getattr(result, key) for result in results) for key in ("passed", "failed", "skipped")]
     minutes = (time.monotonic() - begin) / 60
     verdict = "ok" if all(result.ok for result in results) else "NOT OK"

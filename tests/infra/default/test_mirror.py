@@ -5,6 +5,7 @@ The sandbox's own repository, served over HTTP, stands for PGDG, which tests mus
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import socket
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 import testinfra
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from conftest import HOME, INVENTORY, deploy, pgstead
+from conftest import DECLARED, HOME, INVENTORY, deploy, pgstead
 
 SERVED = HOME / ".pgstead" / "cache" / "mirror" / "debian-13"
 NODE, ADDRESS = "pgstead-airgap", "10.213.17.31"
@@ -25,9 +26,9 @@ NODE, ADDRESS = "pgstead-airgap", "10.213.17.31"
 
 @pytest.fixture(scope="module")
 def uri() -> Iterator[str]:
-    """The repository over HTTP, on the address by which containers reach this machine."""
-    found = subprocess.run(["docker", "network", "inspect", "bridge"], capture_output=True, text=True, check=True)
-    gateway = json.loads(found.stdout)[0]["IPAM"]["Config"][0]["Gateway"]
+    """The repository over HTTP, on this machine's address in the scenario's network: containers reach it."""
+    # Docker gives itself the first host of a subnet that it is told, and does not always say so.
+    gateway = str(next(ipaddress.ip_network(DECLARED.variables["sandbox_subnet"]).hosts()))
     with socket.socket() as probe:
         probe.bind((gateway, 0))
         port = probe.getsockname()[1]

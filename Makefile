@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PGSTEAD := .venv/bin/pgstead
 SANDBOX := -i sandbox
 
-.PHONY: help up down status test test-full lint unit contract molecule bench docs clean
+.PHONY: help up down status test test-full check lint unit contract molecule again bench docs clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,16 @@ test: .venv/.complete ## Lint, unit, contract and molecule tests
 test-full: .venv/.complete ## test, and what takes long
 	@.venv/bin/python tools/test.py lint unit contract molecule long
 
-lint unit contract molecule: .venv/.complete ## One part of the tests
+check: .venv/.complete ## Lint, unit, contract, and the scenarios that your change touches
+	@.venv/bin/python tools/test.py $@
+
+lint unit contract: .venv/.complete ## One part of the tests
+	@.venv/bin/python tools/test.py $@
+
+molecule: .venv/.complete ## Tests on nodes: all, or SCENARIO="x y"; KEEP=1 leaves the nodes
+	@.venv/bin/python tools/test.py $@
+
+again: .venv/.complete ## Tests on a node that KEEP=1 left: SCENARIO=x TESTS=path::name, CONVERGE=1 deploys first
 	@.venv/bin/python tools/test.py $@
 
 bench: .venv/.complete ## Speed, as ratios against peers and baselines

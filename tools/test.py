@@ -1,8 +1,11 @@
 """Runs the parts of the tests it is given, and ends with how many tests each of them ran.
 
 Usage: test.py [lint] [unit] [contract] [molecule] [long]
+       test.py check      lint, unit, contract, and the scenarios that the change touches
+       test.py again      tests on a node that KEEP left: of SCENARIO, those that TESTS names or all
 
 SCENARIO=... names the molecule scenarios to run, JOBS=... how many of them at a time (2, with two cores or more).
+KEEP=1 leaves their nodes as they are at the end. With CONVERGE=1 `again` deploys first.
 
 A part that fails does not stop the others. A part without a single test, and a skipped test, count as failures:
 what was not run has proved nothing.
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -21,12 +25,17 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import touched
+import yaml
+
 from pgstead import paths
 from pgstead.command import Steps, log_path
-from pgstead.sandbox import engine
+from pgstead.sandbox import engine, nodes
 
 HOME = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
+ON_PATH = {"PATH": f"{BIN}:{os.environ['PATH']}"}
+KEEP = bool(os.environ.get("KEEP"))
 LINTERS = {
     "ruff check": ["ruff", "check", "-q", "."],
     "ruff format": ["ruff", "format", "-q", "--check", "."],
@@ -35,7 +44,7 @@ LINTERS = {
     "yamllint": ["yamllint", "-c", ".config/yamllint.yml", "."],
     "ansible-lint": ["ansible-lint", "--nocolor", "-qc", ".config/ansible-lint.yml"],
 }  # fmt: skip
-MOLECULE = ["-c", ".config/molecule/config.yml"]
+MOLECULE = [str(BIN / "molecule"), "-c", ".config/molecule/config.yml"]
 LONGEST = ["tenancy", "mistakes", "default"]
 _TOLD = re.compile(r"^(INFO|WARNING|ERROR|CRITICAL) |=+ .*\bin \d+|^\S*(FAILED|ERROR)\b|^E  ")
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -68,7 +77,7 @@ def execute(name: str, argv: list[str], env: Mapping[str, str] | None = None, wh
     with log.open("w") as file:
         child = subprocess.Popen(
             argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", cwd=HOME,
-            env=os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"} | dict(env or {}),
+            env=os.environ | ON_PATH | {"PYTHONUNBUFFERED": "1"} | dict(env or {}),
         )  # fmt: skip
         for line in child.stdout or ():
             file.write(line)
@@ -116,34 +125,69 @@ def pytest(folder: str) -> Iterator[Result]:
     yield counted(folder, [sys.executable, "-m", "pytest", "-q", f"tests/{folder}"], whole=True)
 
 
-def molecule() -> Iterator[Result]:
-    """The scenarios, each on nodes and a network of its own, so that several can run at a time."""
+def scenarios() -> list[str]:
+    """The scenarios that SCENARIO names, or all."""
+    known = sorted(path.parent.name for path in HOME.glob("molecule/*/molecule.yml"))
     wanted = os.environ.get("SCENARIO", "").split()
-    found = {path.parent.name for path in HOME.glob("molecule/*/molecule.yml")}
+    if unknown := ", ".join(sorted(set(wanted) - set(known))):
+        raise SystemExit(f"there is no scenario {unknown}; SCENARIO takes some of: {' '.join(known)}")
+    return sorted(set(wanted)) or known
+
+
+def scenario(name: str) -> Result:
+    """One scenario from an empty node on; with KEEP the node is left, also where something failed."""
+    if KEEP:  # molecule's --destroy=never would keep an old node at the beginning, too
+        execute(f"molecule {name} destroy", [*MOLECULE, "destroy", "-s", name])
+    end = "never" if KEEP else "always"
+    return counted(f"molecule {name}", [*MOLECULE, "test", "-s", name, f"--destroy={end}"])
+
+
+def molecule(names: list[str]) -> Iterator[Result]:
+    """The scenarios, each on nodes and a network of its own, so that several can run at a time."""
     # The longest first: then the end is near when the last one begins.
-    order = sorted(found, key=lambda name: LONGEST.index(name) if name in LONGEST else len(LONGEST))
+    order = sorted(names, key=lambda name: LONGEST.index(name) if name in LONGEST else len(LONGEST))
     jobs = int(os.environ.get("JOBS", min(2, os.cpu_count() or 1)))
     with ThreadPoolExecutor(jobs) as pool:
-        runs = [
-            pool.submit(counted, f"molecule {name}", [str(BIN / "molecule"), *MOLECULE, "test", "-s", name])
-            for name in order
-            if not wanted or name in wanted
-        ]
-        for run in as_completed(runs):
+        for run in as_completed([pool.submit(scenario, name) for name in order]):
             yield run.result()
 
 
-PARTS: dict[str, Callable[[], Iterator[Result]]] = {
-    "lint": lint,
-    "unit": lambda: pytest("unit"),
-    "contract": lambda: pytest("contract"),
+def again() -> int:
+    """Tests on the node that KEEP left of a scenario, as molecule runs them; the output is theirs alone."""
+    name, *others = scenarios()
+    if others:
+        raise SystemExit(f"make again SCENARIO=x TESTS=path::name, where x is one of: {name} {' '.join(others)}")
+    where = HOME / "molecule" / name
+    hosts = yaml.safe_load((where / "inventory/hosts.yml").read_text())["postgresql"]["hosts"].values()
+    if not engine.running() or {nodes.state_of(host["ansible_host"]) for host in hosts} != {"running"}:
+        raise SystemExit(f"no node of the scenario {name} is running: make molecule SCENARIO={name} KEEP=1 first")
+    env = os.environ | ON_PATH | {"MOLECULE_SCENARIO_DIRECTORY": str(where), "MOLECULE_SCENARIO_NAME": name}
+    deploy = [str(BIN / "pgstead"), "deploy", "-i", str(where / "inventory")]
+    tests = shlex.split(os.environ.get("TESTS", ""))
+    test = [sys.executable, "-m", "pytest", *tests] if tests else [*MOLECULE, "verify", "-s", name]
+    for argv in [deploy, test] if os.environ.get("CONVERGE") else [test]:
+        if status := subprocess.run(argv, cwd=HOME, env=env, check=False).returncode:
+            return status
+    return 0
+
+
+PARTS: dict[str, Callable[[list[str]], Iterator[Result]]] = {
+    "lint": lambda _: lint(),
+    "unit": lambda _: pytest("unit"),
+    "contract": lambda _: pytest("contract"),
     "molecule": molecule,
-    "long": lambda: pytest("long"),
+    "long": lambda _: pytest("long"),
 }
 
 
 def main() -> int:
     wanted = sys.argv[1:]
+    if wanted == ["again"]:
+        return again()
+    names = scenarios()
+    if wanted == ["check"]:
+        names = touched.selection()
+        wanted = ["lint", "unit", "contract", *(["molecule"] if names else [])]
     if not wanted or set(wanted) - set(PARTS):
         print(__doc__, file=sys.stderr)
         return 2
@@ -155,7 +199,7 @@ def main() -> int:
     results: list[Result] = []
     try:
         for part in wanted:
-            found = list(PARTS[part]())
+            found = list(PARTS[part](names))
             results += found or [Result(part, 0, failed=1)]
     finally:
         if needs_nodes:

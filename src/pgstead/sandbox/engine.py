@@ -85,7 +85,7 @@ def stop(steps: Steps) -> None:
     pid = ours["pid"]
     if _start_time(pid) == ours["started"]:
         if output_of("docker", "ps", "-q").strip():
-            steps.say("Docker Engine keeps running: containers that are not pgstead's are using it")
+            steps.say("Docker Engine keeps running: containers are using it")
             return
         with steps.step("Stopping the Docker Engine that pgstead started"):
             os.kill(pid, signal.SIGTERM)

@@ -163,8 +163,9 @@ def again() -> int:
         raise SystemExit(f"no node of the scenario {name} is running: make molecule SCENARIO={name} KEEP=1 first")
     env = os.environ | ON_PATH | {"MOLECULE_SCENARIO_DIRECTORY": str(where), "MOLECULE_SCENARIO_NAME": name}
     deploy = [str(BIN / "pgstead"), "deploy", "-i", str(where / "inventory")]
-    tests = shlex.split(os.environ.get("TESTS", ""))
-    test = [sys.executable, "-m", "pytest", *tests] if tests else [*MOLECULE, "verify", "-s", name]
+    test = [*MOLECULE, "verify", "--no-command-borders", "-s", name]
+    if tests := shlex.split(os.environ.get("TESTS", "")):
+        test = [sys.executable, "-m", "pytest", *tests]
     for argv in [deploy, test] if os.environ.get("CONVERGE") else [test]:
         if status := subprocess.run(argv, cwd=HOME, env=env, check=False).returncode:
             return status

@@ -87,7 +87,7 @@ def selection() -> list[str]:
     """The scenarios that the change touches; says which, and which paths chose each."""
     base, paths = changed()
     found = touched(paths)
-    print(f"{len(paths)} paths differ from {base}; the scenarios they touch, by tools/touched.py:")
+    print(f"what changed since {base} touches, by the table in tools/touched.py:")
     for scenario in ALL.split():
         chose = found.get(scenario, [])
         more = f" and {len(chose) - 3} more" if len(chose) > 3 else ""

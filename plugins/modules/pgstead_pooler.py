@@ -66,7 +66,6 @@ from ansible.module_utils.pgstead_platform.pooler import (
     differing,
     ini_names,
     left_over,
-    pooled_logins,
     remember,
     remembered,
     server_state,
@@ -89,7 +88,7 @@ class Deploy:
         self.files = digest({file["dest"]: secrets.get(file["dest"], file["content"]) for file in parameters["files"]})
         auth_file = secrets.get(self.settings["auth_file"], "")
         self.users = {name: digest(verifier) for name, verifier in userlist(auth_file).items()}
-        self.logins = pooled_logins(parameters["model"])
+        self.model: dict[str, Any] = parameters["model"]
         self.known = remembered()
         self.server = server_state(parameters["server_port"])
         self.pooler = Pooler()
@@ -102,7 +101,7 @@ class Deploy:
         try:
             if not self.unfit:
                 self.outdated = differing(self.settings, self.pooler.config())
-                self.strangers = self.pooler.strangers(self.logins)
+                self.strangers = self.pooler.strangers(self.model)
         except pg.Error as problem:
             self.unfit = f"does not answer: {problem}"
         if self.unfit:
@@ -113,7 +112,7 @@ class Deploy:
             self.outdated.append("not known to have loaded its files")
         # Whether server connections may be open that know other settings of their role than it has now, or have
         # prepared the call that sets a tenant with another argument.
-        told = {db["name"]: (db["tenancy"] or {}).get("token", "") for db in parameters["model"]["databases"]}
+        told = {db["name"]: (db["tenancy"] or {}).get("token", "") for db in self.model["databases"]}
         self.tokens = digest(told)
         fits = self.known.get("logins") == self.server.get("logins") and self.known.get("tokens") == self.tokens
         self.is_stale = not self.unfit and bool(self.server) and not fits
@@ -140,10 +139,10 @@ class Deploy:
             raise RejectedError(f"it does not take over: {', '.join(left)}")
         if not self.restarted:
             # Once more: only now has the new hba file closed the door to those it no longer names.
-            self.strangers = self.pooler.strangers(self.logins)
+            self.strangers = self.pooler.strangers(self.model)
             self.pooler.disconnect(self.strangers)
             if self.is_stale:
-                self.pooler.ask("RECONNECT")
+                self.pooler.reconnect([database["name"] for database in self.model["databases"]])
         logins = self.server.get("logins", self.known.get("logins"))
         remember({"files": self.files, "users": self.users, "logins": logins, "tokens": self.tokens})
 

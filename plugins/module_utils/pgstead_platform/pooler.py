@@ -8,6 +8,7 @@ import re
 import subprocess
 import time
 from collections.abc import Collection
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from . import pg
 UNIT = "pgbouncer.service"
 OS_USER = "pgbouncer"
 START_DEADLINE = 30  # seconds until a started pooler must answer
+LOGIN_DEADLINE = 20  # seconds; PgBouncer itself gives up after server_connect_timeout, 15 by default
+LOOKUP_SECONDS = 1  # longer than the lookup of a password takes
 # What a deploy knows of the last one; not in a directory of the pooler's user, who could plant a link there.
 STATE = Path("/var/lib/pgstead/pooler.json")
 
@@ -122,13 +125,13 @@ class Pooler:
         Raises:
             pg.Error: the pooler does not answer, or refuses.
         """
+        with closing(self._connect()) as connection:
+            return pg.rows(connection, command)
+
+    def _connect(self) -> Any:
         directory, port = self.console()
         with pg.acting_as(OS_USER):
-            connection = pg.login(host=directory, port=port, user="pgbouncer", dbname="pgbouncer")
-        try:
-            return pg.rows(connection, command)
-        finally:
-            connection.close()
+            return pg.login(host=directory, port=port, user="pgbouncer", dbname="pgbouncer")
 
     def version(self) -> str:
         return str(next(iter(self.ask("SHOW VERSION")[0].values())))
@@ -194,7 +197,9 @@ class Pooler:
                 default = str(row["default"] or "").replace("'", "''")
                 self.ask(f"SET {row['key']} = '{default}'")
         try:
-            self.ask("RELOAD")
+            with closing(self._connect()) as connection:
+                _await_logins(connection)  # a reload that changes where a database is replaces its connections, too
+                pg.rows(connection, "RELOAD")
         except pg.Error as problem:
             raise RejectedError(
                 self._complaints(cursor) or self._last_words(cursor) or str(problem).strip()
@@ -202,20 +207,34 @@ class Pooler:
         if complaints := self._complaints(cursor):
             raise RejectedError(complaints)
 
-    def strangers(self, admitted: Collection[tuple[str, str]]) -> list[dict[str, Any]]:
+    def strangers(self, model: dict[str, Any]) -> list[dict[str, Any]]:
         """Clients that are logged in with a role that is not, or no longer, declared.
 
+        A client whose password is being looked up is shown in the lookup's database, or before 1.19 with a role that it
+        has not proved to have. So databases that are not declared do not count (a reload ends their clients by itself),
+        nor who is not there any more at a second look.
+
         Args:
-            admitted: pairs of a role and the database it may use.
+            model: as pgstead_platform.model expands it.
         """
-        return [
-            row
-            for row in self.ask("SHOW CLIENTS")
-            if row["database"] not in ("pgbouncer", "(nodb)")
-            and row["user"] != "(nouser)"  # has not proved yet who it is
-            and not row["state"].endswith("cancel_req")
-            and (row["user"], row["database"]) not in admitted
-        ]
+        admitted = pooled_logins(model)
+        served = {database["name"] for database in model["databases"]}
+
+        def found() -> dict[tuple[str, str], dict[str, Any]]:
+            return {
+                (row["ptr"], str(row["connect_time"])): row
+                for row in self.ask("SHOW CLIENTS")
+                if row["database"] in served
+                and row["user"] != "(nouser)"  # has not proved yet who it is
+                and not row["state"].endswith("cancel_req")
+                and (row["user"], row["database"]) not in admitted
+            }
+
+        before = found()
+        if not before:
+            return []
+        time.sleep(LOOKUP_SECONDS)
+        return [client for which, client in found().items() if which in before]
 
     def disconnect(self, clients: list[dict[str, Any]]) -> None:
         """Ends these clients, and the server connections of their databases as they become free.
@@ -229,12 +248,24 @@ class Pooler:
                 except pg.Error as problem:
                     if "not found" not in str(problem):  # else it left by itself
                         raise
-        for database in sorted({client["database"] for client in clients}):
-            if all("id" in client for client in clients):
-                self.ask(f'RECONNECT "{database}"')
-            else:
-                self.ask(f'KILL "{database}"')
-                self.ask(f'RESUME "{database}"')
+        databases = {client["database"] for client in clients}
+        if all("id" in client for client in clients):
+            self.reconnect(databases)
+            return
+        for database in sorted(databases):
+            self.ask(f'KILL "{database}"')
+            self.ask(f'RESUME "{database}"')
+
+    def reconnect(self, databases: Collection[str]) -> None:
+        """Replaces the server connections of these databases as they become free.
+
+        Never those of the lookup's database: no setting of a role applies there, and nobody logs in without it.
+        """
+        with closing(self._connect()) as connection:
+            pooled = {row["database"] for row in pg.rows(connection, "SHOW POOLS")}
+            for database in sorted(pooled.intersection(databases)):
+                _await_logins(connection, {database})
+                pg.rows(connection, f'RECONNECT "{database}"')
 
     def _cursor(self) -> str:
         """The journal's present end."""
@@ -260,6 +291,26 @@ class Pooler:
     def _last_words(self, cursor: str) -> str:
         """The end of the log, where it tells nothing better."""
         return "\n".join([line for line in self._journal(cursor) if not re.match(r"[CS]-0x", line)][-5:])
+
+
+def _await_logins(connection: Any, databases: Collection[str] = ()) -> None:
+    """Returns when the pooler is not logging in to these databases of the server, or to any.
+
+    A server connection that RECONNECT meets in its login is closed, and from then on PgBouncer refuses every new client
+    of that pool ("server login has been failing") until another login succeeds, which it tries after
+    server_login_retry (tag_pool_dirty and check_fast_fail in its objects.c). A login that does not come to its end in
+    time is one that fails anyhow.
+
+    Args:
+        connection: to the console; the caller goes on with the same one, so that hardly any time passes.
+        databases: names in the pooler; none for all.
+    """
+    deadline = time.monotonic() + LOGIN_DEADLINE
+    while time.monotonic() < deadline:
+        pools = pg.rows(connection, "SHOW POOLS")
+        if not any(int(row["sv_login"]) for row in pools if not databases or row["database"] in databases):
+            return
+        time.sleep(0.01)
 
 
 def _owner(path: Path) -> str:

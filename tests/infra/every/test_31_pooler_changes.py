@@ -9,6 +9,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -111,6 +112,45 @@ def broken_off_before_the_reload(node: Any) -> Iterator[None]:
         node.check_output("rm /usr/local/bin/journalctl")
 
 
+@contextmanager
+def clients_that_reconnect(number: int) -> Iterator[None]:
+    """Clients that log in anew for each transaction, all the time; none of them may be refused or fail."""
+    over = threading.Event()
+    went: Counter[str] = Counter()
+
+    def work(role: str) -> None:
+        while not over.wait(0.2):
+            try:
+                assert ask(role, "pooled", DATABASE, "SELECT 1", connect_timeout=30) == [(1,)]
+                went["well"] += 1
+            except psycopg2.Error as problem:
+                went[str(problem)] += 1
+
+    threads = [threading.Thread(target=work, args=((APP["name"], OTHER)[i % 2],), daemon=True) for i in range(number)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(60)
+    assert went.keys() == {"well"}, went
+    assert went["well"] > number
+
+
+@contextmanager
+def slow_logins_to_the_server(superuser: Any, seconds: int) -> Iterator[None]:
+    """Whoever logs in to the server, the pooler too, waits so long: a moment that is hard to meet becomes easy to."""
+    try:
+        superuser(f"ALTER SYSTEM SET post_auth_delay = {seconds}")
+        superuser("SELECT pg_reload_conf()")
+        yield
+    finally:
+        superuser("ALTER SYSTEM RESET post_auth_delay")
+        superuser("SELECT pg_reload_conf()")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def restored() -> Iterator[None]:
     """The tests follow each other on one node; afterwards the declaration holds again, with nothing left to do."""
@@ -197,6 +237,56 @@ def test_changes_are_reloaded_and_a_run_that_broke_off_is_made_up_for(node: Any)
     assert started(node) == before
     for role in (APP["name"], OTHER):
         assert ask(role, "pooled", DATABASE, "SELECT 1") == [(1,)]
+
+
+def test_a_deploy_of_pools_hba_settings_and_roles_fails_nobody_who_reconnects(node: Any) -> None:
+    changed = databases(size=9)
+    role = next(role for role in changed[0]["roles"] if role["name"] == APP["name"])
+    role["settings"] = role.get("settings", {}) | {"statement_timeout": "61s"}
+    values = {"databases": changed, "pgbouncer_networks": [*DECLARED.get("client_networks", []), "192.0.2.0/24"]}
+    before = started(node)
+    with clients_that_reconnect(50):
+        assert playbook("site", "-e", json.dumps(values))["rc"] == 0
+        assert playbook("site")["rc"] == 0
+    assert started(node) == before
+
+
+@pytest.mark.parametrize("database", [DATABASE, "pgbouncer_lookup"])
+def test_server_connections_are_replaced_around_a_login_of_the_pooler(
+    database: str, console: Any, superuser: Any
+) -> None:
+    if database not in {row["name"] for row in console("SHOW DATABASES")}:
+        database = DATABASE  # before PgBouncer 1.19 passwords are looked up there
+    over, went = threading.Event(), Counter[str]()
+
+    def log_in(later: float) -> str:
+        over.wait(later)
+        try:
+            return str(ask(APP["name"], "pooled", DATABASE, "SELECT 1", connect_timeout=60))
+        except psycopg2.Error as problem:
+            return str(problem)
+
+    def rounds() -> None:
+        """Two clients at a time wait for a login of the pooler; nobody else is there when that is asked for."""
+        with ThreadPoolExecutor(2) as clients:
+            while not over.is_set():
+                while any(int(row["sv_login"]) for row in console("SHOW POOLS")):
+                    over.wait(0.1)
+                console(f'RECONNECT "{database}"')
+                went.update(clients.map(log_in, (0, 1)))
+
+    with slow_logins_to_the_server(superuser, 3):
+        thread = threading.Thread(target=rounds, daemon=True)
+        thread.start()
+        try:
+            superuser(f'ALTER ROLE "{OTHER}" SET statement_timeout = 61000')
+            assert apply(databases=databases(size=9))["changed"] == 1
+        finally:
+            over.set()
+            thread.join(90)
+            superuser(f'ALTER ROLE "{OTHER}" RESET statement_timeout')
+    assert apply()["changed"] == 1
+    assert went.keys() == {"[(1,)]"}, went
 
 
 def test_the_port_can_change_and_a_refused_change_puts_everything_back(node: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from wrong import INVENTORY, deploy, inventory, refused
+from wrong import INVENTORY, failed, inventory, refused, refused_together, rows
 
 LONG = "x" * 70
 # what is changed -> path in the message, what was found, what to write
@@ -53,23 +53,38 @@ CASES: dict[str, tuple[dict[str, Any], str, str, str]] = {
 }  # fmt: skip
 
 
+# the secret of the app role -> what was found
+SECRETS: dict[str, tuple[Any, str]] = {
+    "placeholder": ("changeme", "a placeholder"),
+    "short": ("s3cr:et", "7 characters"),
+    "missing": (None, "nothing"),
+    "no text": (["list"], "a list"),
+}
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What was said of each case: one deploy to as many hosts as there are cases, which changes nothing on the node."""
+    wrong = {case: (changes, {}) for case, (changes, *_) in CASES.items()}
+    secrets = {case: ({}, {"autolytiq_app": secret}) for case, (secret, _) in SECRETS.items()}
+    return refused_together(tmp_path_factory.mktemp("declarations"), wrong | secrets)
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_wrong_value_is_refused(case: str, tmp_path: Path) -> None:
-    changes, path, found, expected = CASES[case]
-    said = refused(inventory(tmp_path, changes, {}), "nothing was changed", expected)
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in said.splitlines() if "│" in line]
-    assert [row for row in rows if row[0] == path and found in row[1] and expected in row[2]], said
+def test_a_wrong_value_is_refused(case: str, told: dict[str, str]) -> None:
+    _, path, found, expected = CASES[case]
+    said = told[case]
+    assert "nothing was changed" in said
+    assert [row for row in rows(said) if row[0] == path and found in row[1] and expected in row[2]], said
 
 
-@pytest.mark.parametrize(
-    ("secret", "found"),
-    [("changeme", "a placeholder"), ("s3cr:et", "7 characters"), (None, "nothing"), (["list"], "a list")],
-    ids=["placeholder", "short", "missing", "no text"],
-)
-def test_a_secret_that_is_none_is_refused_without_showing_it(secret: Any, found: str, tmp_path: Path) -> None:
-    said = refused(inventory(tmp_path, {}, {"autolytiq_app": secret}), "secrets.autolytiq_app", found)
-    assert "s3cr:et" not in said
+@pytest.mark.parametrize("case", SECRETS, ids=str)
+def test_a_secret_that_is_none_is_refused_without_showing_it(case: str, told: dict[str, str]) -> None:
+    said = told[case]
+    assert "nothing was changed" in said
+    assert [row for row in rows(said) if row[0] == "secrets.autolytiq_app" and SECRETS[case][1] in row[1]], said
     assert "ansible-vault edit" in said
+    assert [case for case, text in told.items() if "s3cr:et" in text] == []
 
 
 def test_everything_wrong_is_told_in_one_run(tmp_path: Path) -> None:
@@ -102,21 +117,14 @@ def test_the_wrong_vault_password_is_named(tmp_path: Path) -> None:
 
 
 def test_no_vault_password_is_told_from_a_wrong_one(tmp_path: Path) -> None:
-    done = deploy(inventory(tmp_path, {}), known=False)
-    assert done.returncode == 3
-    assert "the inventory is encrypted and no vault password is known" in done.stderr
+    failed(inventory(tmp_path, {}), "the inventory is encrypted and no vault password is known", code=3, known=False)
 
 
 def test_yaml_that_is_none_is_shown_with_its_line(tmp_path: Path) -> None:
     where = inventory(tmp_path, {}, {})
     (where / "group_vars/all/platform.yml").write_text("databases:\n  - name: shop\n   roles: []\n")
-    done = deploy(where)
-    assert done.returncode == 3
-    assert "platform.yml, line 3: " in done.stderr
+    failed(where, "platform.yml, line 3: ", code=3)
 
 
 def test_an_inventory_that_is_not_there_names_those_that_are() -> None:
-    done = deploy(Path("prodd"), "--check")
-    assert done.returncode == 3
-    assert "there is no inventory 'prodd'" in done.stderr
-    assert "sandbox" in done.stderr
+    failed(Path("prodd"), "there is no inventory 'prodd'", "sandbox", arguments=("--check",), code=3)

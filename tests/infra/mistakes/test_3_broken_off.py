@@ -1,4 +1,8 @@
-"""A deploy that is broken off, runs out of disk, or meets another one: it says so, and a later run makes it whole."""
+"""A deploy that is broken off, runs out of disk, or meets another one: it says so, and a later run makes it whole.
+
+All on the scenario's own node, which is fresh when the first test begins. Later tests take away from it again what the
+deploy that they break off is to bring, and no more: most of what a fresh node lacks has nothing to do with them.
+"""
 
 from __future__ import annotations
 
@@ -8,149 +12,189 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
-import testinfra
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from wrong import HOME, INVENTORY, NODE, PASSWORD_FILE, deploy, user_environment
+from wrong import HOME, INVENTORY, NODE, PASSWORD_FILE, PGSTEAD, deployed, failed, holds, settled, user_environment
 
-PGSTEAD = str(Path(sys.executable).with_name("pgstead"))
-OTHERS = {"pgstead-mistakes-2": "10.213.21.22", "pgstead-mistakes-3": "10.213.21.23"}
-
-
-def settled(*arguments: str) -> None:
-    """The deploy comes to its end, another one finds nothing to do, and everything holds."""
-    done = deploy(INVENTORY, *arguments)
-    assert done.returncode == 0, done.stderr
-    again = deploy(INVENTORY, *arguments)
-    assert "changed=0" in again.stderr, again.stderr
-    verified = subprocess.run(
-        [PGSTEAD, "verify", "-i", INVENTORY, "--vault-password-file", PASSWORD_FILE, *arguments],
-        capture_output=True, text=True, check=False, cwd=HOME, env=user_environment(),
-    )  # fmt: skip
-    assert verified.returncode == 0, verified.stdout + verified.stderr
-
-
-def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        time.sleep(0.1)
+PATIENCE = 300  # seconds for what takes a few; a machine can be busy
+LOCK = "/run/pgstead-deploy.json"
+CREATED = "/etc/postgresql/16/main/conf.d/10-pgstead.conf"  # written while the instance is set up
+# Scripts for the node; they leave a fresh one as it is.
+WITHOUT_INSTANCE = """
+if [ -e /etc/postgresql/16/main ]; then pg_dropcluster --stop 16 main; fi
+dpkg --purge pgbouncer
+rm -rf /etc/pgbouncer
+"""
+WITHOUT_SERVER = f"""{WITHOUT_INSTANCE}
+dpkg-query -W -f '${{Package}}\\n' 'postgresql-16*' 'postgresql-client-16*' | xargs -r dpkg --purge
+rm -rf /usr/lib/postgresql/* /var/lib/postgresql/16
+"""
+UNPACKING = "pgrep -f '^/usr/bin/dpkg .*--unpack'"  # preflight runs dpkg as well
 
 
-def inside(name: str, test: str) -> Callable[[], bool]:
-    """Whether a shell test holds on a node."""
-    return lambda: (
-        subprocess.run(["docker", "exec", name, "sh", "-c", test], capture_output=True, check=False).returncode == 0
-    )
+@dataclass
+class Run:
+    """A deploy that goes on while the test does something to it.
 
+    Args:
+        log: receives what it says.
+    """
 
-def begin(*arguments: str) -> subprocess.Popen[str]:
-    """A deploy in a process group of its own, as a shell starts it."""
-    return subprocess.Popen(
-        [PGSTEAD, "deploy", "-i", INVENTORY, "--vault-password-file", PASSWORD_FILE, *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=HOME, env=user_environment(),
-        start_new_session=True,
-    )  # fmt: skip
+    log: Path
+    mark: str = field(default_factory=lambda: f"mark={uuid.uuid4().hex}")
 
+    def __post_init__(self) -> None:
+        # In a process group of its own, as a shell starts it.
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [PGSTEAD, "deploy", "-i", INVENTORY, "--vault-password-file", PASSWORD_FILE, "-e", self.mark],
+                stdout=log, stderr=log, cwd=HOME, env=user_environment(), start_new_session=True,
+            )  # fmt: skip
 
-def playbooks(mark: str) -> list[int]:
-    """Process ids of the ansible-playbook runs that have `mark` among their arguments."""
-    listed = subprocess.run(["ps", "-wweo", "pid=,args="], capture_output=True, text=True, check=True).stdout
-    rows = (line.split(None, 1) for line in listed.splitlines())
-    return [int(pid) for pid, args in rows if "ansible-playbook" in args and mark in args]
+    @property
+    def seen(self) -> str:
+        """How far it is, and what it said."""
+        status = self.process.poll()
+        state = "the deploy is still at work" if status is None else f"the deploy ended with exit status {status}"
+        return f"{state}; it said:\n{self.log.read_text()}"
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Waits for something that happens while the deploy is at work."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert self.process.poll() is None, f"{what} was not seen: {self.seen}"
+            assert time.monotonic() < deadline, f"{what} did not happen within {PATIENCE} s: {self.seen}"
+            time.sleep(0.1)
+
+    def ended(self) -> int:
+        """Waits for its end.
+
+        Returns:
+            Its exit status.
+        """
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"no end within {PATIENCE} s: {self.seen}")
+
+    def playbooks(self) -> dict[int, str]:
+        """Its ansible-playbook and the workers of that: process id -> state and command line."""
+        listed = subprocess.run(["ps", "-wweo", "pid=,stat=,args="], capture_output=True, text=True, check=True).stdout
+        rows = (line.split(None, 1) for line in listed.splitlines())
+        return {int(pid): rest for pid, rest in rows if "ansible-playbook" in rest and self.mark in rest}
+
+    def signal(self, number: signal.Signals, pids: list[int]) -> None:
+        for pid in pids:
+            with suppress(ProcessLookupError):  # a worker lives as long as its task
+                os.kill(pid, number)
+
+    def kill(self) -> None:
+        """Everything of it on this machine at once, as when the power goes."""
+        if self.process.poll() is None:
+            self.process.kill()
+        deadline = time.monotonic() + PATIENCE
+        while found := self.playbooks():  # again, for a worker that was just being made
+            self.signal(signal.SIGKILL, [*found])
+            assert time.monotonic() < deadline, f"these do not die: {found}"
+        self.process.wait(PATIENCE)
 
 
 @pytest.fixture
-def fresh(request: pytest.FixtureRequest) -> Iterator[tuple[str, ...]]:
-    """Arguments that deploy to a fresh node instead of the scenario's."""
-    name = request.param
-    subprocess.run(
-        [PGSTEAD, "sandbox", "up", "-i", INVENTORY, "--image", "debian-12", "--node", f"{name}={OTHERS[name]}"],
-        check=True, cwd=HOME, env=user_environment(),
-    )  # fmt: skip
-    yield ("-e", f"ansible_host={name}", "-e", f"node_address={OTHERS[name]}")
-    subprocess.run(["docker", "rm", "-fv", name], check=True, capture_output=True)
+def begin(tmp_path: Path) -> Iterator[Callable[[], Run]]:
+    """Begins a deploy; nothing of it outlives the test."""
+    runs: list[Run] = []
+
+    def run() -> Run:
+        runs.append(Run(tmp_path / f"deploy-{len(runs)}.log"))
+        return runs[-1]
+
+    yield run
+    for begun in runs:
+        begun.kill()
 
 
-def test_a_full_disk_while_installing_is_named_and_a_later_run_repairs() -> None:
-    node = testinfra.get_host(f"docker://{NODE}")
-    assert node.run("mkdir -p /usr/lib/postgresql && mount -t tmpfs -o size=4m tmpfs /usr/lib/postgresql").rc == 0
-    full = deploy(INVENTORY)
-    assert full.returncode == 1
-    assert "the node's disk is full" in full.stderr
-    assert "free space on the node, then run this again" in full.stderr
-    assert node.run("mount -o remount,size=1g /usr/lib/postgresql").rc == 0
-    settled()
+def inside(test: str) -> Callable[[], bool]:
+    """Whether a shell test holds on the node."""
+    return lambda: (
+        subprocess.run(["docker", "exec", NODE, "sh", "-c", test], capture_output=True, check=False).returncode == 0
+    )
+
+
+held = inside(f"test -s {LOCK}")
+
+
+def prepare(script: str) -> None:
+    """Runs a script on the node, which must succeed."""
+    done = subprocess.run(["docker", "exec", NODE, "sh", "-exc", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stderr[-300:]}\nof: {script}\nstdout: {done.stdout}\nstderr: {done.stderr}"
 
 
 @pytest.mark.parametrize(
-    ("fresh", "moment"),
-    [
-        ("pgstead-mistakes-2", "pgrep -x dpkg"),
-        ("pgstead-mistakes-3", "test -e /etc/postgresql/16/main/conf.d/10-pgstead.conf"),
-    ],
-    indirect=["fresh"],
+    ("before", "moment"),
+    [("", UNPACKING), (WITHOUT_INSTANCE, f"test -e {CREATED}")],
     ids=["while dpkg runs", "while the instance is set up"],
 )
-def test_ctrl_c_stops_cleanly_and_the_next_run_converges(fresh: tuple[str, ...], moment: str) -> None:
-    run = begin(*fresh)
-    until(inside(fresh[1].partition("=")[2], moment), moment)
-    os.killpg(run.pid, signal.SIGINT)
-    _, said = run.communicate(timeout=60)
-    assert run.returncode == 130, said
-    assert "interrupted" in said
-    assert playbooks(fresh[1]) == []
-    settled(*fresh)
-
-
-@pytest.mark.parametrize("fresh", ["pgstead-mistakes-2"], indirect=True, ids=["while the instance is set up"])
-def test_a_control_node_that_dies_leaves_no_lock_behind(fresh: tuple[str, ...]) -> None:
-    run = begin(*fresh)
-    name = fresh[1].partition("=")[2]
-    until(inside(name, "test -e /etc/postgresql/16/main/conf.d/10-pgstead.conf"), "the instance")
-    for pid in [run.pid, *playbooks(fresh[1])]:
-        os.kill(pid, signal.SIGKILL)
-    run.communicate(timeout=30)
-    assert inside(name, "test -s /run/pgstead-deploy.json")()  # nobody released it
-    settled(*fresh)
-
-
-def test_a_second_deploy_at_the_same_time_says_so_and_stops() -> None:
-    first = begin("-e", "mark=first")
-    held = inside(NODE, "test -s /run/pgstead-deploy.json")
-    until(held, "the first deploy's lock")
-    stopped = playbooks("mark=first")
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        assert stopped
-        assert held()
-        second = deploy(INVENTORY)
-        assert second.returncode == 5, second.stderr
-        assert "another deploy is at work on this node since" in second.stderr
-        assert "Nothing was changed" in second.stderr
-    finally:
-        for pid in stopped:
-            os.kill(pid, signal.SIGCONT)
-    _, said = first.communicate(timeout=120)
-    assert first.returncode == 0, said
-    assert not held()
+def test_ctrl_c_stops_cleanly_and_the_next_run_converges(begin: Callable[[], Run], before: str, moment: str) -> None:
+    prepare(before)
+    run = begin()
+    run.until(inside(moment), moment)
+    os.killpg(run.process.pid, signal.SIGINT)
+    status, left = run.ended(), run.playbooks()
+    assert status == 130, run.seen
+    assert "interrupted" in run.seen
+    assert left == {}, run.seen
     settled()
+
+
+@pytest.mark.parametrize("before", [WITHOUT_INSTANCE], ids=["while the instance is set up"])
+def test_a_control_node_that_dies_leaves_no_lock_behind(begin: Callable[[], Run], before: str) -> None:
+    prepare(before)
+    run = begin()
+    run.until(inside(f"test -e {CREATED}"), "the instance")
+    run.kill()
+    assert held(), f"somebody released the lock: {run.seen}"
+    settled()
+
+
+def test_a_full_disk_while_installing_is_named_and_a_later_run_repairs() -> None:
+    prepare(f"{WITHOUT_SERVER} mkdir -p /usr/lib/postgresql; mount -t tmpfs -o size=4m tmpfs /usr/lib/postgresql")
+    failed(INVENTORY, "the node's disk is full", "free space on the node, then run this again: it continues", code=1)
+    prepare("mount -o remount,size=1g /usr/lib/postgresql")
+    settled()
+
+
+def test_a_second_deploy_at_the_same_time_says_so_and_stops(begin: Callable[[], Run]) -> None:
+    first = begin()
+    first.until(held, "the first deploy's lock")
+    stopped = [*first.playbooks()]
+    first.signal(signal.SIGSTOP, stopped)
+    try:
+        assert stopped, first.seen
+        assert held(), first.seen
+        failed(INVENTORY, "another deploy is at work on this node since", "Nothing was changed", code=5)
+    finally:
+        first.signal(signal.SIGCONT, stopped)
+    assert first.ended() == 0, first.seen
+    assert not held(), first.seen
+    holds()
 
 
 def test_a_lock_whose_holder_is_on_another_machine_can_be_broken() -> None:
-    lock = json.dumps(
-        {"id": "x", "machine": "elsewhere", "pid": 1, "started": "", "who": "kim@elsewhere", "since": time.time()}
-    )
+    lock: dict[str, Any] = {
+        "id": "x", "machine": "elsewhere", "pid": 1, "started": "", "who": "kim@elsewhere", "since": time.time(),
+    }  # fmt: skip
     subprocess.run(
-        ["docker", "exec", "-i", NODE, "sh", "-c", "cat > /run/pgstead-deploy.json"], input=lock, text=True, check=True
+        ["docker", "exec", "-i", NODE, "sh", "-c", f"cat > {LOCK}"], input=json.dumps(lock), text=True, check=True
     )
-    refused = deploy(INVENTORY)
-    assert refused.returncode == 5
-    assert "kim@elsewhere" in refused.stderr
-    assert deploy(INVENTORY, "-e", "pgstead_break_lock=true").returncode == 0
-    settled()
+    failed(INVENTORY, "kim@elsewhere", code=5)
+    deployed(INVENTORY, "-e", "pgstead_break_lock=true")
+    assert not held()
+    holds()

@@ -12,7 +12,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from conftest import ask, connect
-from wrong import DECLARED, INVENTORY, deploy, inventory
+from wrong import DECLARED, INVENTORY, deployed, failed, inventory
 
 APP = DECLARED.role("app")
 CONFIG = "/etc/postgresql/16/main"
@@ -29,8 +29,8 @@ def contents(node: Any) -> str:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def deployed(node: Any) -> None:
-    assert deploy(INVENTORY).returncode == 0
+def as_declared() -> None:
+    deployed(INVENTORY)
 
 
 CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
@@ -58,11 +58,8 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 def test_it_is_refused_in_the_servers_words(case: str, node: Any, tmp_path: Path) -> None:
     changes, said = CASES[case]
     before = contents(node)
-    done = deploy(inventory(tmp_path, changes, {}))
-    assert done.returncode == 1, done.stderr
-    for text in said:
-        assert text in done.stderr, done.stderr
-    assert "Traceback" not in done.stderr
+    answer = failed(inventory(tmp_path, changes, {}), *said, code=1)
+    assert "Traceback" not in answer
     assert contents(node) == before
     assert ask(APP["name"], "pooled", APP["database"], "SELECT 1") == [(1,)]
     assert ask(DECLARED.role("migrator")["name"], "direct", APP["database"], "SELECT 1") == [(1,)]
@@ -74,9 +71,7 @@ def test_a_run_that_may_restart_restarts_into_nothing_broken(
 ) -> None:
     changes, said = CASES[case]
     started, before = superuser("SELECT pg_postmaster_start_time()"), contents(node)
-    done = deploy(inventory(tmp_path, changes, {}), "--restart")
-    assert done.returncode == 1
-    assert said[0] in done.stderr
+    failed(inventory(tmp_path, changes, {}), said[0], arguments=("--restart",), code=1)
     assert contents(node) == before
     assert superuser("SELECT pg_postmaster_start_time()") == started
 
@@ -84,28 +79,29 @@ def test_a_run_that_may_restart_restarts_into_nothing_broken(
 def test_files_that_an_interrupted_run_wrote_are_read_by_the_next(superuser: Any, node: Any) -> None:
     wanted = ("-e", '{"postgresql_settings": {"work_mem": "7MB"}}')
     user = f"{CONFIG}/conf.d/20-user.conf"
-    assert deploy(INVENTORY, *wanted).returncode == 0
+    deployed(INVENTORY, *wanted)
     node.check_output("cp -p %s /root/written", user)
-    assert deploy(INVENTORY).returncode == 0
+    deployed(INVENTORY)
     assert superuser("SHOW work_mem") != "7MB"
     node.check_output("cp -p /root/written %s && touch %s", user, user)  # written, not read
-    again = deploy(INVENTORY, *wanted)
-    assert "changed=1" in again.stderr, again.stderr
+    again = deployed(INVENTORY, *wanted)
+    assert "changed=1" in again, again
     assert superuser("SHOW work_mem") == "7MB"
-    assert "changed=0" in deploy(INVENTORY, *wanted).stderr
-    assert deploy(INVENTORY).returncode == 0
+    again = deployed(INVENTORY, *wanted)
+    assert "changed=0" in again, again
+    deployed(INVENTORY)
 
 
 def test_a_port_moves_with_permission_and_the_pooler_follows(tmp_path: Path) -> None:
     moved = inventory(tmp_path, {"postgresql_port": 5499, "pgbouncer_port": 6499}, {})
-    assert deploy(moved, "--restart").returncode == 0
+    deployed(moved, "--restart")
     with (
         closing(connect(APP["name"], "pooled", APP["database"], port=6499)) as connection,
         connection.cursor() as cursor,
     ):
         cursor.execute("SELECT inet_server_port(), current_setting('port')")
         assert cursor.fetchone() == (None, "5499")  # over the server's socket
-    assert deploy(INVENTORY, "--restart").returncode == 0
+    deployed(INVENTORY, "--restart")
     assert ask(APP["name"], "pooled", APP["database"], "SHOW port") == [("5432",)]
 
 
@@ -115,23 +111,20 @@ def test_one_node_that_is_refused_keeps_the_others_from_being_changed(superuser:
     hosts = yaml.safe_load((where / "hosts.yml").read_text())
     hosts["postgresql"]["hosts"]["db2"] = {"ansible_host": "pgstead-nowhere", "node_address": "10.213.21.98"}
     (where / "hosts.yml").write_text(yaml.safe_dump(hosts))
-    done = deploy(where)
-    assert done.returncode == 4, done.stderr
-    assert "db2" in done.stderr
+    failed(where, "db2", code=4)
     assert superuser("SHOW work_mem") == before
-    assert deploy(where, "--limit", "db1").returncode == 0
+    deployed(where, "--limit", "db1")
     assert superuser("SHOW work_mem") == "9MB"
-    assert deploy(INVENTORY).returncode == 0
+    deployed(INVENTORY)
 
 
 def test_values_that_come_as_text_mean_what_they_say(node: Any) -> None:
     text = ("postgresql_restart=true", "postgresql_kernel_settings=false", "pgbouncer_max_client_conn=900",
             "postgresql_port=5432", "postgresql_memory_mb=1024")  # fmt: skip
-    done = deploy(INVENTORY, *(part for pair in text for part in ("-e", pair)))
-    assert done.returncode == 0, done.stderr
+    deployed(INVENTORY, *(part for pair in text for part in ("-e", pair)))
     console = "runuser -u pgbouncer -- psql -XAt -h /run/pgbouncer -p 6432 -U pgbouncer pgbouncer -c 'SHOW CONFIG'"
     assert "max_client_conn|900|" in node.check_output(console)
-    assert deploy(INVENTORY, "--restart").returncode == 0
+    deployed(INVENTORY, "--restart")
     assert "max_client_conn|1000|" in node.check_output(console)
 
 
@@ -141,9 +134,7 @@ def test_data_that_pgstead_did_not_make_is_never_dropped(node: Any, tmp_path: Pa
     node.check_output("touch /var/lib/postgresql/.pgstead-creating-16-second")
     node.check_output("pg_createcluster 16 second --port 5433 --start")
     node.check_output("runuser -u postgres -- psql -p 5433 -h /var/run/postgresql -c 'CREATE DATABASE precious'")
-    done = deploy(other)
-    assert done.returncode == 1
-    assert "holds data that pgstead did not put there" in done.stderr
+    failed(other, "holds data that pgstead did not put there", code=1)
     listed = node.check_output(
         "runuser -u postgres -- psql -p 5433 -h /var/run/postgresql -Atc 'SELECT datname FROM pg_database'"
     )
@@ -157,15 +148,14 @@ def test_what_may_be_an_interrupted_creation_is_set_aside_not_dropped(node: Any,
     # A backup that was put back and never started looks like a creation that was broken off.
     node.check_output("touch /var/lib/postgresql/.pgstead-creating-16-third")
     node.check_output("pg_createcluster 16 third --port 5433 && touch /var/lib/postgresql/16/third/precious")
-    done = deploy(other)
-    assert done.returncode == 0, done.stderr
+    deployed(other)
     node.check_output("ls /var/lib/postgresql/.pgstead-unfinished-16-third-*/data/precious")
     assert not node.file("/var/lib/postgresql/16/third/precious").exists
     assert node.check_output("pg_lsclusters -h | awk '$2 == \"third\" {print $4}'") == "online"
     node.check_output("pg_dropcluster --stop 16 third && rm -r /var/lib/postgresql/.pgstead-unfinished-*")
-    assert deploy(INVENTORY).returncode == 0
+    deployed(INVENTORY)
 
 
 def test_afterwards_the_good_declaration_changes_nothing() -> None:
-    done = deploy(INVENTORY)
-    assert "changed=0" in done.stderr, done.stderr
+    done = deployed(INVENTORY)
+    assert "changed=0" in done, done

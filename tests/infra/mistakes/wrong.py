@@ -19,6 +19,7 @@ from conftest import DECLARED, HOME, INVENTORY, PASSWORD_FILE, user_environment
 
 NODE = str(DECLARED.variables["ansible_host"])
 PLATFORM = yaml.safe_load((INVENTORY / "group_vars/all/platform.yml").read_text())
+PGSTEAD = str(Path(sys.executable).with_name("pgstead"))
 
 
 def put(tree: Any, path: str, value: Any) -> None:
@@ -32,40 +33,119 @@ def put(tree: Any, path: str, value: Any) -> None:
         tree[last] = value
 
 
+def changed(changes: dict[str, Any]) -> dict[str, Any]:
+    """platform.yml with `changes` in it."""
+    platform = copy.deepcopy(PLATFORM)
+    for path, value in changes.items():
+        put(platform, path, value)
+    return dict(platform)
+
+
 def inventory(folder: Path, changes: dict[str, Any], secrets: dict[str, Any] | None = None) -> Path:
     """A copy of the inventory with `changes` in platform.yml and `secrets` in a vault of plain text."""
     where = folder / "inventory"
     shutil.copytree(INVENTORY, where)
-    platform = copy.deepcopy(PLATFORM)
-    for path, value in changes.items():
-        put(platform, path, value)
-    (where / "group_vars/all/platform.yml").write_text(yaml.safe_dump(platform))
+    (where / "group_vars/all/platform.yml").write_text(yaml.safe_dump(changed(changes)))
     # The real one's password belongs to the real one's path.
     if secrets is not None:
-        values = json.dumps({"secrets": DECLARED.secrets | secrets})
-        (where / "group_vars/all/vault.yml").write_text(values)
-        (where / "group_vars/all/vault.yml").chmod(0o600)
+        private(where / "group_vars/all/vault.yml", {"secrets": DECLARED.secrets | secrets})
     return where
+
+
+def private(path: Path, values: dict[str, Any]) -> None:
+    path.write_text(json.dumps(values))
+    path.chmod(0o600)
 
 
 def deploy(where: Path, *arguments: str, known: bool = True) -> subprocess.CompletedProcess[str]:
     """`pgstead deploy`; its stderr as one line each per message, whatever the terminal's width."""
     password = ["--vault-password-file", str(PASSWORD_FILE)] if known else []
     done = subprocess.run(
-        [Path(sys.executable).with_name("pgstead"), "deploy", "-i", str(where), *password, *arguments],
+        [PGSTEAD, "deploy", "-i", str(where), *password, *arguments],
         capture_output=True, text=True, check=False, cwd=HOME, env=user_environment(COLUMNS="1000"),
     )  # fmt: skip
     done.stderr = re.sub(r"[ \t]+", " ", done.stderr)
     return done
 
 
-def refused(where: Path, *said: str, arguments: tuple[str, ...] = (), code: int = 3) -> str:
-    """Deploys; it must fail with this exit code, say all of `said`, tell no secret, and change nothing on the node."""
-    before = state(NODE)
+def seen(done: subprocess.CompletedProcess[str]) -> str:
+    """How a program ended and all it said; how it failed comes first: a summary of many tests has no room for more."""
+    failure = done.stderr[done.stderr.find("failed:") :] if "failed:" in done.stderr else done.stderr[-300:]
+    command = " ".join(map(str, done.args))
+    return f"exit status {done.returncode}: {failure}\nof: {command}\nstdout:\n{done.stdout}\nstderr:\n{done.stderr}"
+
+
+def deployed(where: Path, *arguments: str) -> str:
+    """Deploys, which must succeed; what it said."""
     done = deploy(where, *arguments)
-    assert done.returncode == code, done.stdout + done.stderr
-    for text in said:
-        assert text in done.stderr, done.stderr
-    assert [name for name, value in DECLARED.secrets.items() if value in done.stderr + done.stdout] == []
-    assert sorted(before ^ state(NODE)) == []
+    assert done.returncode == 0, seen(done)
     return done.stderr
+
+
+def failed(where: Path, *said: str, arguments: tuple[str, ...] = (), code: int, known: bool = True) -> str:
+    """Deploys; it must fail with this exit code, say all of `said`, and tell no secret."""
+    done = deploy(where, *arguments, known=known)
+    assert done.returncode == code, seen(done)
+    for text in said:
+        assert text in done.stderr, f"{text!r} was not said: {seen(done)}"
+    assert [name for name, value in DECLARED.secrets.items() if value in done.stderr + done.stdout] == []
+    return done.stderr
+
+
+def refused(where: Path, *said: str, arguments: tuple[str, ...] = ()) -> str:
+    """Deploys; it must be refused before anything is changed: every file, package and service is as before."""
+    before = state(NODE)
+    answer = failed(where, *said, arguments=arguments, code=3)
+    changes = sorted(before ^ state(NODE))
+    assert changes == [], f"a deploy that was refused changed the node: {changes}; it said: {answer}"
+    return answer
+
+
+def refused_together(folder: Path, cases: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, str]:
+    """Deploys every case at once: each is a host of one inventory, with its own changes, and all are the node.
+
+    Args:
+        folder: where the inventory goes.
+        cases: by name, changes of platform.yml and of the secrets.
+
+    Returns:
+        What was said of each case, and of no other.
+    """
+    where = inventory(folder, {}, {})
+    hosts = yaml.safe_load((where / "hosts.yml").read_text())
+    node = hosts["postgresql"]["hosts"]["db1"]
+    names = {re.sub(r"\W+", "-", case): case for case in cases}
+    hosts["postgresql"]["hosts"] = dict.fromkeys(names, node)
+    (where / "hosts.yml").write_text(yaml.safe_dump(hosts))
+    (where / "host_vars").mkdir()
+    for name, case in names.items():
+        changes, secrets = cases[case]
+        own = {key: value for key, value in changed(changes).items() if PLATFORM.get(key) != value}
+        private(where / "host_vars" / f"{name}.yml", own | {"secrets": DECLARED.secrets | secrets})
+    said = refused(where)
+    parts = (part.partition(": ") for part in re.split(r"^failed: ", said, flags=re.MULTILINE)[1:])
+    told = {names[name]: rest for name, _, rest in parts}
+    assert sorted(told) == sorted(cases), said
+    return told
+
+
+def rows(said: str) -> list[list[str]]:
+    """The lines of a table of problems: variable, what was found, what to write."""
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in said.splitlines() if "│" in line]
+
+
+def settled(*arguments: str) -> None:
+    """The deploy comes to its end, another one finds nothing to do, and everything holds."""
+    deployed(INVENTORY, *arguments)
+    holds()
+
+
+def holds() -> None:
+    """A deploy finds nothing to do, and every line of the checklist is green."""
+    again = deployed(INVENTORY)
+    assert "changed=0" in again, again
+    verified = subprocess.run(
+        [PGSTEAD, "verify", "-i", str(INVENTORY), "--vault-password-file", str(PASSWORD_FILE)],
+        capture_output=True, text=True, check=False, cwd=HOME, env=user_environment(),
+    )  # fmt: skip
+    assert verified.returncode == 0, seen(verified)

@@ -20,6 +20,9 @@ FILES = (
     f"{CONFIG}/conf.d/10-pgstead.conf", f"{CONFIG}/conf.d/20-user.conf", f"{CONFIG}/pg_hba.conf",
     "/etc/pgbouncer/pgbouncer.ini", "/etc/pgbouncer/hba.conf", "/etc/pgbouncer/userlist.txt",
 )  # fmt: skip
+# A deploy of what only one service's configuration has to do with.
+SERVER = ("--tags", "postgresql_configure")
+POOLER = ("--tags", "pgbouncer_configure")
 
 
 def contents(node: Any) -> str:
@@ -52,13 +55,16 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a setting that PgBouncer does not know": ({"pgbouncer_settings": {"pool_size": 3}}, ("pool_size",)),
     "a value that PgBouncer refuses": ({"pgbouncer_settings": {"server_lifetime": "long"}}, ("server_lifetime",)),
 }  # fmt: skip
+WHOLE = {"a library that is not there", "a setting that PgBouncer does not know"}  # one for each service
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_it_is_refused_in_the_servers_words(case: str, node: Any, tmp_path: Path) -> None:
     changes, said = CASES[case]
     before = contents(node)
-    answer = failed(inventory(tmp_path, changes, {}), *said, code=1)
+    part = POOLER if "pgbouncer_settings" in changes else SERVER
+    arguments = () if case in WHOLE else part
+    answer = failed(inventory(tmp_path, changes, {}), *said, arguments=arguments, code=1)
     assert "Traceback" not in answer
     assert contents(node) == before
     assert ask(APP["name"], "pooled", APP["database"], "SELECT 1") == [(1,)]
@@ -79,9 +85,9 @@ def test_a_run_that_may_restart_restarts_into_nothing_broken(
 def test_files_that_an_interrupted_run_wrote_are_read_by_the_next(superuser: Any, node: Any) -> None:
     wanted = ("-e", '{"postgresql_settings": {"work_mem": "7MB"}}')
     user = f"{CONFIG}/conf.d/20-user.conf"
-    deployed(INVENTORY, *wanted)
+    deployed(INVENTORY, *wanted, *SERVER)
     node.check_output("cp -p %s /root/written", user)
-    deployed(INVENTORY)
+    deployed(INVENTORY, *SERVER)
     assert superuser("SHOW work_mem") != "7MB"
     node.check_output("cp -p /root/written %s && touch %s", user, user)  # written, not read
     again = deployed(INVENTORY, *wanted)
@@ -89,7 +95,7 @@ def test_files_that_an_interrupted_run_wrote_are_read_by_the_next(superuser: Any
     assert superuser("SHOW work_mem") == "7MB"
     again = deployed(INVENTORY, *wanted)
     assert "changed=0" in again, again
-    deployed(INVENTORY)
+    deployed(INVENTORY, *SERVER)
 
 
 def test_a_port_moves_with_permission_and_the_pooler_follows(tmp_path: Path) -> None:
@@ -115,7 +121,7 @@ def test_one_node_that_is_refused_keeps_the_others_from_being_changed(superuser:
     assert superuser("SHOW work_mem") == before
     deployed(where, "--limit", "db1")
     assert superuser("SHOW work_mem") == "9MB"
-    deployed(INVENTORY)
+    deployed(INVENTORY, *SERVER)
 
 
 def test_values_that_come_as_text_mean_what_they_say(node: Any) -> None:

@@ -154,12 +154,11 @@ def test_what_may_be_an_interrupted_creation_is_set_aside_not_dropped(node: Any,
     # A backup that was put back and never started looks like a creation that was broken off.
     node.check_output("touch /var/lib/postgresql/.pgstead-creating-16-third")
     node.check_output("pg_createcluster 16 third --port 5433 && touch /var/lib/postgresql/16/third/precious")
-    deployed(other)
+    deployed(other, *SERVER)
     node.check_output("ls /var/lib/postgresql/.pgstead-unfinished-16-third-*/data/precious")
     assert not node.file("/var/lib/postgresql/16/third/precious").exists
     assert node.check_output("pg_lsclusters -h | awk '$2 == \"third\" {print $4}'") == "online"
     node.check_output("pg_dropcluster --stop 16 third && rm -r /var/lib/postgresql/.pgstead-unfinished-*")
-    deployed(INVENTORY)
 
 
 def test_afterwards_the_good_declaration_changes_nothing() -> None:

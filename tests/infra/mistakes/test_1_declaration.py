@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from wrong import INVENTORY, failed, inventory, refused, refused_together, rows
+from wrong import INVENTORY, Cases, failed, inventory, refused, refused_together, rows
 
 LONG = "x" * 70
 # what is changed -> path in the message, what was found, what to write
@@ -65,8 +65,8 @@ SECRETS: dict[str, tuple[Any, str]] = {
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What was said of each case: one deploy to as many hosts as there are cases, which changes nothing on the node."""
-    wrong = {case: (changes, {}) for case, (changes, *_) in CASES.items()}
-    secrets = {case: ({}, {"autolytiq_app": secret}) for case, (secret, _) in SECRETS.items()}
+    wrong: Cases = {case: (changes, {}) for case, (changes, *_) in CASES.items()}
+    secrets: Cases = {case: ({}, {"autolytiq_app": secret}) for case, (secret, _) in SECRETS.items()}
     return refused_together(tmp_path_factory.mktemp("declarations"), wrong | secrets)
 
 

@@ -85,7 +85,7 @@ def refused_as_said(case: str, told: dict[str, str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def taken(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def taken(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Some other program has both ports: what is said of the declaration, and of one that is wrong itself."""
     begin = "".join(
         f"""

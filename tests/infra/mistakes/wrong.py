@@ -20,6 +20,7 @@ from conftest import DECLARED, HOME, INVENTORY, PASSWORD_FILE, user_environment
 NODE = str(DECLARED.variables["ansible_host"])
 PLATFORM = yaml.safe_load((INVENTORY / "group_vars/all/platform.yml").read_text())
 PGSTEAD = str(Path(sys.executable).with_name("pgstead"))
+Cases = dict[str, tuple[dict[str, Any], dict[str, Any]]]  # by name: changes of platform.yml, and of the secrets
 
 
 def put(tree: Any, path: str, value: Any) -> None:
@@ -101,15 +102,11 @@ def refused(where: Path, *said: str, arguments: tuple[str, ...] = ()) -> str:
     return answer
 
 
-def refused_together(folder: Path, cases: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, str]:
+def refused_together(folder: Path, cases: Cases) -> dict[str, str]:
     """Deploys every case at once: each is a host of one inventory, with its own changes, and all are the node.
 
-    Args:
-        folder: where the inventory goes.
-        cases: by name, changes of platform.yml and of the secrets.
-
     Returns:
-        What was said of each case, and of no other.
+        What was said of each.
     """
     where = inventory(folder, {}, {})
     hosts = yaml.safe_load((where / "hosts.yml").read_text())

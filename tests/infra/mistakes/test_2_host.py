@@ -158,18 +158,19 @@ def test_an_address_that_is_not_the_nodes(told: dict[str, str]) -> None:
 def test_an_instance_of_another_major_version(shell: Shell) -> None:
     # A server that was just started still writes by itself, some 15 s and a minute later: what is compared before and
     # after a deploy must not show that, however long it takes.
-    begin = """
+    apt = "apt-get -qy -o DPkg::Lock::Timeout=300 -o DPkg::Options::=--force-unsafe-io"
+    begin = f"""
         export DEBIAN_FRONTEND=noninteractive
         apt-get -q update
-        apt-get -qy -o DPkg::Lock::Timeout=300 install --no-install-recommends postgresql-15
+        {apt} install --no-install-recommends postgresql-15
         for setting in wal_level=minimal max_wal_senders=0 autovacuum=off checkpoint_timeout=1d; do
-            pg_conftool 15 main set ${setting%=*} ${setting#*=}
+            pg_conftool 15 main set ${{setting%=*}} ${{setting#*=}}
         done
         systemctl restart postgresql@15-main
     """
-    end = """
+    end = f"""
         export DEBIAN_FRONTEND=noninteractive
-        apt-get -qy -o DPkg::Lock::Timeout=300 purge --autoremove 'postgresql*'
+        {apt} purge --autoremove 'postgresql*'
         rm -rf /var/lib/postgresql /etc/postgresql /var/log/postgresql
     """
     with during(shell, begin, end):

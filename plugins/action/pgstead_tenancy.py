@@ -14,4 +14,4 @@ class ActionModule(Shipping):
     """See Shipping."""
 
     queries = "isolation.sql"
-    named = ("fingerprint.sql", "fingerprint")
+    named = ("fingerprint.sql", "fingerprint", "fingerprint_roles")

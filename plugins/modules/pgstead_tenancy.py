@@ -78,13 +78,15 @@ class Database:
     def install(self) -> list[str]:
         """Runs the SQL in a transaction that stays open; what stands in the way."""
         parameters = self.module.params
-        scope = {"schemas": [self.entry["tenancy"]["schema"]], "roles": [], "catalog": tenancy.CATALOG}
+        names = tenancy.names(self.entry)
+        scope = {"schemas": [names["schema"]], "roles": [names["guard_role"]], "catalog": tenancy.CATALOG}
+        asked = ["fingerprint", *(["fingerprint_roles"] if self.admin["super"] else [])]
         secret = self.entry["tenancy"]["token"]
         if refusal := self._taken() or (self._unsigned() if secret else ""):
             return [refusal]
         text = parameters["sql"]["tenancy"] + parameters["sql"]["token" if secret else "context"]
-        sql = tenancy.render(text, tenancy.names(self.entry))
-        self.diff = applied.run(self.connection, sql, [parameters["fingerprint"]], scope, self.name)
+        sql = tenancy.render(text, names)
+        self.diff = applied.run(self.connection, sql, [parameters[name] for name in asked], scope, self.name)
         if secret:
             self._sign_with(token.keys(secret, parameters["secrets"]))
         wrong = self._obstacles()
@@ -254,6 +256,7 @@ def main() -> None:
             "attempts": {"type": "int", "default": 10},
             # Set by the action plugin:
             "fingerprint": {"type": "str", "required": True},
+            "fingerprint_roles": {"type": "str", "required": True},
             "queries": {"type": "dict", "required": True},
         },
         supports_check_mode=True,

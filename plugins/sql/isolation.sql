@@ -25,10 +25,11 @@ SELECT coalesce(string_agg(
               WHEN e.evtenabled <> 'O' THEN format('%s is disabled', w.name)
               WHEN e.evtowner <> (SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = :'schema')
                 THEN format('%s belongs to %s', w.name, r.rolname)
-              WHEN e.evtfoid <> to_regproc(format('%I.guard', :'schema'))
+              WHEN e.evtfoid <> to_regproc(format('%I.%I', :'schema', w.function))
                 OR e.evttags IS DISTINCT FROM w.tags THEN format('%s is not as deployed', w.name) END, '; '), '') AS wrong
-FROM (VALUES ('pgstead_guard', NULL), ('pgstead_guard_drop', NULL),
-             ('pgstead_guard_alter', '{ALTER TABLE}'::text[])) AS w (name, tags)
+FROM (VALUES ('pgstead_guard', 'guard', NULL), ('pgstead_guard_drop', 'guard', NULL),
+             ('pgstead_guard_alter', 'altering', '{ALTER TABLE}'::text[]),
+             ('pgstead_guard_altered', 'altering', '{ALTER TABLE}')) AS w (name, function, tags)
 LEFT JOIN pg_catalog.pg_event_trigger AS e ON e.evtname = w.name
 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = e.evtowner;
 

@@ -150,7 +150,7 @@ def test_an_empty_instance_gets_everything_in_an_order_that_works() -> None:
         ("", 'REVOKE CONNECT ON DATABASE "shop" FROM PUBLIC'),
         ("", 'REVOKE TEMPORARY ON DATABASE "shop" FROM PUBLIC'),
         ("", 'ALTER ROLE "mig" IN DATABASE "shop" SET role TO \'shop_owner\''),
-        ("shop", 'CREATE EXTENSION "vector"'),
+        ("shop", f'SET LOCAL search_path = public; CREATE EXTENSION "vector"; {reconcile.PATH}'),
         ("shop", 'GRANT USAGE ON SCHEMA "public" TO "app"'),
         ("shop", f'GRANT EXECUTE ON ROUTINE {writers} TO "shop_owner"'),
         ("shop", f'GRANT EXECUTE ON ROUTINE {writers} TO "app"'),
@@ -266,7 +266,8 @@ DIFFERENCES: dict[str, tuple[Callable[[State], Any], str, bool]] = {
         lambda s: row(s["inside"]["shop"]["schemas"], name="audit").update(owner="app"),
         'ALTER SCHEMA "audit" OWNER TO "shop_owner"', False),
     "an extension is missing": (
-        lambda s: without(s["inside"]["shop"]["extensions"], name="vector"), 'CREATE EXTENSION "vector"', False),
+        lambda s: without(s["inside"]["shop"]["extensions"], name="vector"),
+        f'SET LOCAL search_path = public; CREATE EXTENSION "vector"; {reconcile.PATH}', False),
     "an extension is older": (
         lambda s: row(s["inside"]["shop"]["extensions"], name="pg_trgm").update(version="1.5"),
         "ALTER EXTENSION \"pg_trgm\" UPDATE TO '1.6'", False),
@@ -334,6 +335,10 @@ HARMLESS: dict[str, Callable[[State], Any]] = {
     "rights of a service": lambda s: (
         s["roles"].append(row(s["roles"], name="app") | {"name": "pgbouncer", "comment": "pgstead: x"}),
         s["database_grants"].append({"database": "shop", "grantee": "pgbouncer", "privilege": "CONNECT"})),
+    "a service's membership": lambda s: (
+        s["roles"].append(row(s["roles"], name="app") | {"name": "guard", "comment": "pgstead: x"}),
+        s["memberships"].append({"role": "shop_owner", "member": "guard", "grantor": "postgres", "admin": False,
+                                 "inherit": True, "set": True})),
     "a membership of two strangers": lambda s: s["memberships"].append(
         {"role": "pg_monitor", "member": "x", "grantor": "y", "admin": False, "inherit": True, "set": True}),
     "a membership granted twice": lambda s: s["memberships"].append(

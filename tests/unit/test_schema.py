@@ -110,6 +110,7 @@ BAD = [
     (role(name="postgres"), "found 'postgres'; this name belongs to PostgreSQL or the pooler"),
     (role(name="pg_monitor"), "found 'pg_monitor'; this name belongs to PostgreSQL or the pooler"),
     (role(name="pgbouncer"), "this name belongs to PostgreSQL or the pooler"),
+    (role(name="pgstead_guard_shop"), "names that begin with pgstead_ are pgstead's own"),
     ({"cluster_roles": [{"name": "public"}]}, "cluster_roles[0].name: found 'public'; this name belongs"),
     (database(owner="postgres"), "databases[0].owner: found 'postgres'; this name belongs"),
     ({"databases": [{"name": "template1"}]}, "databases[0].name: found 'template1'; this name belongs"),

@@ -33,6 +33,13 @@ def test_types_are_the_catalogs() -> None:
     assert tenancy.names(bigint)["owner"] == "d_owner"
 
 
+def test_the_guards_role_has_a_name_of_its_own_for_each_database() -> None:
+    assert tenancy.guard_role("shop") == "pgstead_guard_shop"
+    long = [tenancy.guard_role("x" * 62 + end) for end in "ab"]
+    assert len(set(long)) == 2
+    assert max(map(len, long)) <= 63  # PostgreSQL would cut off the rest
+
+
 def test_a_table_may_be_in_another_schema() -> None:
     other = model.expand([{"name": "d", "tenancy": TENANCY | {"table": "crm.shops"}}], [])["databases"][0]
     assert (other["tenancy"]["namespace"], other["tenancy"]["table"]) == ("crm", "shops")

@@ -35,6 +35,31 @@ MANAGED: dict[str, Any] = {
 }
 
 
+# What every session of an administrator starts with, whatever the settings of the database or its roles say: an owner
+# may ALTER DATABASE, and whose functions, operators and casts a name means must not be for an owner to decide.
+_PINNED = {
+    "search_path": "pg_catalog,pg_temp",
+    "role": "none",
+    "row_security": "on",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "default_transaction_read_only": "off",
+    "default_transaction_isolation": "read\\ committed",
+    "transform_null_equals": "off",
+    "quote_all_identifiers": "off",
+    "standard_conforming_strings": "on",
+    "bytea_output": "hex",
+    "DateStyle": "ISO",
+    "client_min_messages": "warning",
+}
+
+
+def options(**further: str) -> str:
+    """The pinned settings of a session as libpq's `options`, with further ones by name."""
+    return " ".join(f"-c {name}={value}" for name, value in (_PINNED | further).items())
+
+
 @contextmanager
 def acting_as(user: str) -> Iterator[None]:
     """Effective user and group of an OS user for the time of the block: what `peer` authentication sees."""
@@ -85,9 +110,12 @@ def connect(database: str, port: int, socket: str = "/var/run/postgresql", timeo
             user="postgres",
             connect_timeout=timeout,
             application_name="pgstead",
-            options="-c log_min_error_statement=panic -c log_statement=none"
-            " -c log_min_duration_statement=-1 -c client_min_messages=warning"
-            " -c lc_messages=C",  # messages are compared
+            options=options(
+                log_min_error_statement="panic",
+                log_statement="none",
+                log_min_duration_statement="-1",
+                lc_messages="C",  # messages are compared
+            ),
         )
     connection.set_client_encoding("UTF8")
     return connection
@@ -107,7 +135,7 @@ def administer(database: str, port: int, managed: dict[str, Any] | None) -> Any:
     if not managed:
         return connect(database, port)
     _require()
-    own = {"connect_timeout": 10, "application_name": "pgstead", "options": "-c client_min_messages=warning"}
+    own = {"connect_timeout": 10, "application_name": "pgstead", "options": options()}
     given = {name: value for name, value in managed.items() if value is not None}
     parameters: dict[str, Any] = own | given | {"dbname": database}
     connection = psycopg2.connect(**parameters)

@@ -16,6 +16,7 @@ from typing import Any
 
 from .model import WRITERS
 
+PATH = "SET LOCAL search_path = pg_catalog, pg_temp"  # as pg.py has it for every session of an administrator
 MANAGED_COMMENT = "pgstead: "  # comment of database roles that another role of pgstead made for itself
 
 # Settings whose value is a list of names: each is quoted alone (PostgreSQL source, GUC_LIST_QUOTE).
@@ -216,6 +217,7 @@ def _memberships(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[
         found[row["role"], row["member"]].append(row)
     wanted = {(item["role"], role["name"]): item for role in desired["roles"] for item in role["memberships"]}
     declared = {role["name"] for role in desired["roles"]}
+    services = _services(observed)
 
     def revoke(row: dict[str, Any], option: str = "") -> str:
         what = f"{option} FOR " if option else ""
@@ -236,7 +238,7 @@ def _memberships(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[
                     name = f"{option.upper()} OPTION"
                     yield Step(title, f"{name}, granted by {row['grantor']}", "", revoke(row, name))
     for (group, member), rows in found.items():
-        if (group, member) not in wanted and {group, member} & declared:
+        if (group, member) not in wanted and {group, member} & declared and member not in services:
             for row in rows:
                 before = _membership_text(row, version) or "member"
                 yield Step(f"membership of {member} in {group}", before, "", revoke(row), prune=True)
@@ -279,6 +281,11 @@ def _databases(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[St
             yield Step(f"database {name}", "exists, undeclared", "", "", prune=True)
 
 
+def _services(observed: dict[str, Any]) -> set[str]:
+    """Roles that another role of pgstead made for itself."""
+    return {role["name"] for role in observed["roles"] if role["comment"].startswith(MANAGED_COMMENT)}
+
+
 def _database_grants(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[Step]:
     """CONNECT for the declared roles of each database, nothing for PUBLIC (who has CONNECT and TEMP by default)."""
     new = {database["name"] for database in desired["databases"]} - {db["name"] for db in observed["databases"]}
@@ -291,7 +298,7 @@ def _database_grants(desired: dict[str, Any], observed: dict[str, Any]) -> Itera
         if role["login"] and role["database"] in ("", database["name"]) and role["name"] != database["owner"]
     }
     declared = {database["name"] for database in desired["databases"]}
-    services = {role["name"] for role in observed["roles"] if role["comment"].startswith(MANAGED_COMMENT)}
+    services = _services(observed)
     for name, grantee, privilege in sorted(wanted - has):
         yield Step(
             f"rights on database {name}",
@@ -462,7 +469,10 @@ def _extensions(entry: dict[str, Any], observed: dict[str, Any]) -> Iterator[Ste
         if extension["name"] not in present:
             clauses = f" SCHEMA {ident(extension['schema'])}" if extension["schema"] else ""
             clauses += f" VERSION {literal(str(extension['version']))}" if extension["version"] else ""
-            yield Step(title, "", f"installed{clauses.lower()}", f"CREATE EXTENSION {name}{clauses}")
+            make = f"CREATE EXTENSION {name}{clauses}"
+            if not extension["schema"]:  # it goes where its control file says, else to the first one of the path
+                make = f"SET LOCAL search_path = public; {make}; {PATH}"
+            yield Step(title, "", f"installed{clauses.lower()}", make)
             continue
         found = present[extension["name"]]
         if extension["version"] and found["version"] != str(extension["version"]):

@@ -160,6 +160,8 @@ def _role_name(value: Any) -> str:
         return wrong
     if value.startswith("pg_") or value in ("postgres", "public", "none", "pgbouncer", "pgbouncer_stats"):
         return "this name belongs to PostgreSQL or the pooler; choose another"
+    if value.startswith("pgstead_"):
+        return "names that begin with pgstead_ are pgstead's own; choose another"
     return ""
 
 

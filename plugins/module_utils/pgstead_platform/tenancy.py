@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Any
 
@@ -35,7 +36,14 @@ def render(sql: str, values: dict[str, str]) -> str:
 def names(database: dict[str, Any]) -> dict[str, str]:
     """What tenancy.sql is rendered with, of an expanded database."""
     values = dict(database["tenancy"])
-    return values | {"owner": database["owner"], "type": TYPES[values["type"]]}
+    own = {"owner": database["owner"], "guard_role": guard_role(database["name"])}
+    return values | own | {"type": TYPES[values["type"]]}
+
+
+def guard_role(database: str) -> str:
+    """Name of the role that reads all tenants of a database for its guard; PostgreSQL would cut it off after 63."""
+    name = f"pgstead_guard_{database}"
+    return name if len(name) <= 63 else f"pgstead_guard_{hashlib.sha256(database.encode()).hexdigest()[:32]}"
 
 
 def obstacles(

@@ -9,6 +9,25 @@ REVOKE ALL ON SCHEMA :"schema" FROM PUBLIC;
 GRANT USAGE ON SCHEMA :"schema" TO PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA :"schema" TO :"owner";  -- functions of the application that belong beside these
 
+-- Whatever an owner defines (types, casts, operators, index expressions) is evaluated by whoever reads its tables. So the
+-- guard runs with the rights of whoever made the statement, and what it has to read of all tenants is read by this role:
+-- it may do what the owner may, is bound by no policy, and nobody logs in as it.
+DO $$
+BEGIN
+  IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+    RETURN;  -- the admin of a managed server has no guard either
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'guard_role') THEN
+    EXECUTE format('CREATE ROLE %I', :'guard_role');
+  END IF;
+  EXECUTE format('ALTER ROLE %I NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE INHERIT NOREPLICATION BYPASSRLS PASSWORD NULL',
+                 :'guard_role');
+  EXECUTE format('COMMENT ON ROLE %I IS %L', :'guard_role', 'pgstead: reads all tenants for the DDL guard of one database');
+  IF NOT pg_has_role(:'guard_role', :'owner', 'USAGE') THEN
+    EXECUTE format('GRANT %I TO %I', :'owner', :'guard_role');
+  END IF;
+END $$;
+
 -- ---- what is there -----------------------------------------------------------------------------------
 
 -- Every table that has the tenant column (the tenant table: its key), with the state of its protection.
@@ -61,6 +80,7 @@ WHERE c.relkind IN ('r', 'p', 'f')
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
                   WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e');
 REVOKE ALL ON :"schema".tenant_tables FROM PUBLIC;
+GRANT SELECT ON :"schema".tenant_tables TO :"owner";  -- whoever makes tables runs the guard
 
 -- Views and materialized views that show rows of tenant tables, through other views as well.
 CREATE OR REPLACE VIEW :"schema".tenant_views AS
@@ -85,6 +105,7 @@ JOIN pg_catalog.pg_class AS c ON c.oid = s.view
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('v', 'm');
 REVOKE ALL ON :"schema".tenant_views FROM PUBLIC;
+GRANT SELECT ON :"schema".tenant_views TO :"owner";
 
 -- Everything that keeps tenants from being isolated, in the whole database or in some relations of it.
 -- A constraint's `oid` tells the guard whether the statement at hand made it.
@@ -170,12 +191,14 @@ CREATE OR REPLACE FUNCTION :"schema".isolation_problems(among oid[] DEFAULT NULL
     AND p.pronamespace::regnamespace::text !~ '^pg_'
     -- What pgstead made for itself lets in whom it is for.
     AND NOT (coalesce(obj_description(p.pronamespace, 'pg_namespace'), '') LIKE 'pgstead: %'
-             AND p.proowner = (SELECT n.nspowner FROM pg_namespace AS n WHERE n.oid = p.pronamespace))
+             AND (p.proowner = (SELECT n.nspowner FROM pg_namespace AS n WHERE n.oid = p.pronamespace)
+                  OR p.oid = to_regprocedure(format('%I.refers_to_none(oid)', :'schema'))))
     AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS g WHERE g.grantee <> p.proowner)
     AND NOT EXISTS (SELECT FROM pg_depend AS d
                     WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
   $$;
 REVOKE ALL ON FUNCTION :"schema".isolation_problems(oid[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION :"schema".isolation_problems(oid[]) TO :"owner";
 
 -- Tables that are nobody's in particular, for people to look at: are they meant to be?
 CREATE OR REPLACE VIEW :"schema".shared_tables AS
@@ -242,25 +265,72 @@ BEGIN
   RAISE EXCEPTION 'protection of % does not come to rest', t.name;
 END $$;
 REVOKE ALL ON FUNCTION :"schema".protect(oid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION :"schema".protect(oid) TO :"owner";  -- it does nothing that its caller may not do
+
+-- ALTER TABLE checks the rows that a new foreign key finds by a query under the owner's policies, without a tenant.
+-- Meanwhile tenant_id() answers NULL to the owner, so that it finds none, and the guard checks them for all tenants. What
+-- says so is kept where only a superuser, and this function, can put it; see token.sql. It evaluates nothing of anybody's.
+CREATE OR REPLACE FUNCTION :"schema".altering() RETURNS event_trigger
+  LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+  AS $$
+DECLARE
+  context CONSTANT text := current_setting('backtrace_functions');
+BEGIN
+  IF tg_event = 'ddl_command_start' THEN
+    PERFORM set_config('backtrace_functions', 'altering_' || context, true);
+  ELSIF starts_with(context, 'altering_') THEN
+    PERFORM set_config('backtrace_functions', substr(context, 10), true);
+  END IF;
+END $$;
+REVOKE ALL ON FUNCTION :"schema".altering() FROM PUBLIC;
+
+-- Whether rows of any tenant refer to none, by a foreign key. The one thing that reads tables of the owner's.
+CREATE OR REPLACE FUNCTION :"schema".refers_to_none(key oid) RETURNS boolean
+  LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+  AS $$
+DECLARE
+  question text;
+  answer boolean;
+BEGIN
+  SELECT format('SELECT EXISTS (SELECT FROM %s AS c WHERE %s AND NOT EXISTS (SELECT FROM %s AS p WHERE %s))',
+                k.conrelid::regclass, string_agg(format('c.%I IS NOT NULL', c.attname), ' AND '),
+                k.confrelid::regclass, string_agg(format('p.%I = c.%I', p.attname, c.attname), ' AND '))
+  INTO question
+  FROM pg_constraint AS k
+  CROSS JOIN LATERAL unnest(k.conkey, k.confkey) AS pair (mine, other)
+  JOIN pg_attribute AS c ON c.attrelid = k.conrelid AND c.attnum = pair.mine
+  JOIN pg_attribute AS p ON p.attrelid = k.confrelid AND p.attnum = pair.other
+  WHERE k.oid = key AND k.contype = 'f'
+  GROUP BY k.conrelid, k.confrelid;
+  EXECUTE question INTO answer;
+  RETURN answer;
+END $$;
+REVOKE ALL ON FUNCTION :"schema".refers_to_none(oid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION :"schema".refers_to_none(oid) TO :"owner";
+DO $$
+BEGIN
+  IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+    EXECUTE format('ALTER FUNCTION %I.refers_to_none(oid) OWNER TO %I', :'schema', :'guard_role');
+  ELSE
+    EXECUTE format('ALTER FUNCTION %I.refers_to_none(oid) SECURITY INVOKER', :'schema');
+  END IF;
+END $$;
 
 -- Fires after every DDL statement of anybody, in its transaction: what it makes is protected, what it disarms is armed
--- again, what cannot be protected is refused (or reported, by the inventory's `guard`).
+-- again, what cannot be protected is refused (or reported, by the inventory's `guard`). With the rights of whoever made
+-- the statement; where that is a superuser, it evaluates nothing that somebody else could have defined.
 CREATE OR REPLACE FUNCTION :"schema".guard() RETURNS event_trigger
-  LANGUAGE plpgsql SECURITY DEFINER
+  LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
   SET plan_cache_mode = force_generic_plan
   AS $$
 DECLARE
   touched oid[];
   t record;
-  filled boolean;
+  bound CONSTANT boolean := NOT (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user);
 BEGIN
-  IF tg_event = 'ddl_command_start' THEN
-    PERFORM set_config('pgstead.altering', encode(timestamptz_send(transaction_timestamp()), 'hex') || '|', true);
-    RETURN;
-  ELSIF tg_event = 'ddl_command_end' THEN
-    PERFORM set_config('pgstead.altering', '', true);
-  END IF;
   IF tg_event = 'sql_drop' THEN
     SELECT array_agg(DISTINCT to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))::oid) INTO touched
     FROM pg_event_trigger_dropped_objects() AS d
@@ -303,33 +373,27 @@ BEGIN
   END LOOP;
 
   -- Whose a row is must be said; of a table that is new that can be demanded without a long look.
-  IF tg_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') THEN
+  IF bound AND tg_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') THEN
     FOR t IN SELECT f.name, f."column" FROM :"schema".tenant_tables AS f
              WHERE f.relation = ANY (touched) AND f.kind IN ('r', 'p') AND NOT f.not_null AND NOT f.partition LOOP
-      EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NULL)', t.name, t."column") INTO filled;
-      IF NOT filled THEN
+      BEGIN
         EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', t.name, t."column");
-      END IF;
+      EXCEPTION WHEN not_null_violation THEN
+        NULL;  -- pgstead verify says so
+      END;
     END LOOP;
   END IF;
 
-  -- The check of a foreign key that ALTER TABLE made or validated: its own saw no rows, or one tenant's.
-  IF tg_tag = 'ALTER TABLE' THEN
+  -- The check of a foreign key that ALTER TABLE made or validated: its own saw no rows, or one tenant's. That of a role
+  -- that no policy binds saw them all.
+  IF bound AND tg_tag = 'ALTER TABLE' THEN
     FOR t IN
-      SELECT k.conname AS name, k.conrelid::regclass AS child, k.confrelid::regclass AS parent,
-             string_agg(format('c.%I IS NOT NULL', c.attname), ' AND ') AS given,
-             string_agg(format('p.%I = c.%I', p.attname, c.attname), ' AND ') AS same
+      SELECT k.oid AS key, k.conname AS name, k.conrelid::regclass AS child, k.confrelid::regclass AS parent
       FROM pg_constraint AS k
-      CROSS JOIN LATERAL unnest(k.conkey, k.confkey) AS pair (mine, other)
-      JOIN pg_attribute AS c ON c.attrelid = k.conrelid AND c.attnum = pair.mine
-      JOIN pg_attribute AS p ON p.attrelid = k.confrelid AND p.attnum = pair.other
       WHERE k.contype = 'f' AND k.convalidated AND k.conrelid = ANY (touched)
         AND age(k.xmin) <= age(pg_current_xact_id()::xid)
-      GROUP BY k.oid, k.conname, k.conrelid, k.confrelid
     LOOP
-      EXECUTE format('SELECT EXISTS (SELECT FROM %s AS c WHERE %s AND NOT EXISTS (SELECT FROM %s AS p WHERE %s))',
-                     t.child, t.given, t.parent, t.same) INTO filled;
-      IF filled THEN
+      IF :"schema".refers_to_none(t.key) THEN
         RAISE EXCEPTION 'foreign key constraint % of table %: rows refer to none of table %', t.name, t.child, t.parent
           USING ERRCODE = 'foreign_key_violation';
       END IF;
@@ -368,18 +432,20 @@ DECLARE
   wanted record;
 BEGIN
   FOR wanted IN
-    SELECT * FROM (VALUES ('pgstead_guard', 'ddl_command_end', NULL), ('pgstead_guard_drop', 'sql_drop', NULL),
-                          ('pgstead_guard_alter', 'ddl_command_start', '{ALTER TABLE}'::text[])) AS w (name, event, tags)
+    SELECT * FROM (VALUES
+      ('pgstead_guard', 'ddl_command_end', 'guard', NULL), ('pgstead_guard_drop', 'sql_drop', 'guard', NULL),
+      ('pgstead_guard_alter', 'ddl_command_start', 'altering', '{ALTER TABLE}'::text[]),
+      ('pgstead_guard_altered', 'ddl_command_end', 'altering', '{ALTER TABLE}')) AS w (name, event, function, tags)
   LOOP
     IF EXISTS (SELECT FROM pg_event_trigger AS e WHERE e.evtname = wanted.name
-               AND (e.evtfoid <> to_regproc(format('%I.guard', :'schema')) OR e.evtevent <> wanted.event
+               AND (e.evtfoid <> to_regproc(format('%I.%I', :'schema', wanted.function)) OR e.evtevent <> wanted.event
                     OR e.evttags IS DISTINCT FROM wanted.tags
                     OR pg_get_userbyid(e.evtowner) <> current_user)) THEN
       EXECUTE format('DROP EVENT TRIGGER %I', wanted.name);
     END IF;
     IF NOT EXISTS (SELECT FROM pg_event_trigger WHERE evtname = wanted.name) THEN
-      EXECUTE format('CREATE EVENT TRIGGER %I ON %s%s EXECUTE FUNCTION %I.guard()', wanted.name, wanted.event,
-                     coalesce(' WHEN TAG IN (' || quote_literal(wanted.tags[1]) || ')', ''), :'schema');
+      EXECUTE format('CREATE EVENT TRIGGER %I ON %s%s EXECUTE FUNCTION %I.%I()', wanted.name, wanted.event,
+                     coalesce(' WHEN TAG IN (' || quote_literal(wanted.tags[1]) || ')', ''), :'schema', wanted.function);
     END IF;
     IF (SELECT evtenabled FROM pg_event_trigger WHERE evtname = wanted.name) <> 'O' THEN
       EXECUTE format('ALTER EVENT TRIGGER %I ENABLE', wanted.name);

@@ -1,0 +1,180 @@
+"""Nothing that an owner can define is evaluated with a superuser's rights: by the guard, or by any verb of pgstead."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "infra"))
+from conftest import INVENTORY, deploy, pgstead
+from tenants import SITES, Site, outcome
+
+pytest_plugins = ["tenants"]
+
+# Whoever evaluates this as a superuser is counted, also where the transaction is rolled back: sequences are not.
+SPY = """
+    CREATE SCHEMA spy;
+    GRANT USAGE ON SCHEMA spy TO PUBLIC;
+    CREATE SEQUENCE spy.ran;
+    CREATE SEQUENCE spy.as_superuser;
+    GRANT ALL ON ALL SEQUENCES IN SCHEMA spy TO PUBLIC;
+    CREATE FUNCTION spy.look() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+      PERFORM pg_catalog.nextval('spy.ran');
+      IF (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user) THEN
+        PERFORM pg_catalog.nextval('spy.as_superuser');
+      END IF;
+      RETURN true;
+    END $$;
+    GRANT EXECUTE ON FUNCTION spy.look() TO PUBLIC;
+"""
+# Functions and operators that are found instead of the server's own where public comes first.
+IMPOSTORS = """
+    CREATE FUNCTION public.quote_ident(name) RETURNS text LANGUAGE plpgsql AS
+      $$ BEGIN PERFORM spy.look(); RETURN pg_catalog.quote_ident($1::text); END $$;
+    CREATE FUNCTION public.quote_ident(text) RETURNS text LANGUAGE plpgsql AS
+      $$ BEGIN PERFORM spy.look(); RETURN pg_catalog.quote_ident($1); END $$;
+    CREATE FUNCTION public.format(text, text) RETURNS text LANGUAGE plpgsql AS
+      $$ BEGIN PERFORM spy.look(); RETURN pg_catalog.format($1, $2); END $$;
+    CREATE FUNCTION public.format(text, name, name) RETURNS text LANGUAGE plpgsql AS
+      $$ BEGIN PERFORM spy.look(); RETURN pg_catalog.format($1, $2, $3); END $$;
+    CREATE FUNCTION public.to_regproc(text) RETURNS regproc LANGUAGE plpgsql AS
+      $$ BEGIN PERFORM spy.look(); RETURN pg_catalog.to_regproc($1); END $$;
+    CREATE FUNCTION public.pg_get_userbyid(oid) RETURNS name LANGUAGE plpgsql AS
+      $$ BEGIN PERFORM spy.look(); RETURN pg_catalog.pg_get_userbyid($1); END $$;
+    CREATE FUNCTION public.same(name, name) RETURNS boolean LANGUAGE plpgsql AS
+      $$ BEGIN PERFORM spy.look(); RETURN $1 OPERATOR(pg_catalog.=) $2; END $$;
+    CREATE OPERATOR public.= (LEFTARG = name, RIGHTARG = name, PROCEDURE = public.same);
+    CREATE FUNCTION public.same(oid, oid) RETURNS boolean LANGUAGE plpgsql AS
+      $$ BEGIN PERFORM spy.look(); RETURN $1 OPERATOR(pg_catalog.=) $2; END $$;
+    CREATE OPERATOR public.= (LEFTARG = oid, RIGHTARG = oid, PROCEDURE = public.same);
+    CREATE VIEW public.pg_roles AS SELECT r.*, spy.look() FROM pg_catalog.pg_roles AS r;
+"""
+# A foreign key over a type that is compared by a cast of its owner's, and a parent that is looked up by it.
+KEY = """
+    CREATE TYPE spy.k AS ENUM ('x');
+    CREATE FUNCTION spy.as_text(spy.k) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM spy.look(); RETURN 'x'; END $$;
+    CREATE CAST (spy.k AS text) WITH FUNCTION spy.as_text(spy.k) AS IMPLICIT;
+    CREATE TABLE spy.p (id text PRIMARY KEY);
+    CREATE TABLE spy.c (id spy.k);
+    INSERT INTO spy.p VALUES ('x');
+    INSERT INTO spy.c VALUES ('x');
+"""
+# What a planner, or a statement that looks through a table, evaluates of it.
+TABLE = """
+    CREATE TABLE spy.t ({column} {type}, n int DEFAULT (spy.look())::int, CHECK (spy.quiet(1)));
+    CREATE INDEX ON spy.t (n) WHERE spy.quiet(2);
+    CREATE INDEX ON spy.t ((spy.quiet(3)));
+    CREATE STATISTICS spy.s ON (spy.quiet(4)), n FROM spy.t;
+"""
+QUIET = """
+    CREATE FUNCTION spy.quiet(int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS
+      $$ BEGIN PERFORM spy.look(); RETURN true; END $$;
+"""
+
+Counts = Callable[[Site], tuple[int, int]]
+
+
+@pytest.fixture
+def spied(superuser: Any) -> Iterator[Counts]:
+    """Databases whose migrator has planted a spy; how often it ran, and how often as a superuser."""
+
+    def counts(one: Site) -> tuple[int, int]:
+        ran, high = (
+            int(superuser(f"SELECT coalesce(pg_sequence_last_value('spy.{name}'), 0)", one.name))
+            for name in ("ran", "as_superuser")
+        )
+        return ran, high
+
+    for one in SITES:
+        with one.client("direct", one.migrator) as cursor:
+            cursor.execute(SPY + QUIET)
+    yield counts
+    for one in SITES:
+        superuser(f"ALTER DATABASE {one.name} RESET ALL", one.name)
+        superuser(
+            "SET client_min_messages = error; SET session_replication_role = replica; DROP SCHEMA spy CASCADE", one.name
+        )
+
+
+@pytest.mark.parametrize("one", SITES, ids=[site.name for site in SITES])
+def test_a_foreign_key_is_checked_without_a_superusers_rights(one: Site, spied: Counts, superuser: Any) -> None:
+    with one.client("direct", one.migrator) as cursor:
+        cursor.execute(KEY)
+        cursor.execute("ALTER TABLE spy.c ADD FOREIGN KEY (id) REFERENCES spy.p (id)")
+        ran, high = spied(one)
+        assert ran > 0
+        assert high == 0
+        # The check itself is there all the same.
+        cursor.execute("ALTER TABLE spy.c DROP CONSTRAINT c_id_fkey; DELETE FROM spy.p")
+        assert outcome(cursor, "ALTER TABLE spy.c ADD FOREIGN KEY (id) REFERENCES spy.p (id)")[0] == "23503"
+    assert superuser(f"SELECT rolsuper FROM pg_roles WHERE rolname = '{one.migrator}'") == "f"
+    assert spied(one)[1] == 0
+
+
+@pytest.mark.parametrize("one", SITES, ids=[site.name for site in SITES])
+def test_the_guards_own_role_is_out_of_reach(one: Site, superuser: Any) -> None:
+    role = f"pgstead_guard_{one.name}"
+    asked = f"SELECT rolcanlogin, rolsuper, rolcreaterole, rolbypassrls FROM pg_roles WHERE rolname = '{role}'"
+    assert superuser(asked) == "f|f|f|t"
+    for name in (one.migrator, one.app):
+        with one.client("direct", name) as cursor:
+            assert outcome(cursor, f"SET ROLE {role}")[0] == "42501"
+            assert outcome(cursor, f"ALTER FUNCTION {one.schema}.refers_to_none(oid) SECURITY INVOKER")[0] == "42501"
+    with one.client("direct", one.app) as cursor:
+        assert outcome(cursor, f"SELECT {one.schema}.refers_to_none(1)")[0] == "42501"
+
+
+@pytest.mark.parametrize("one", SITES, ids=[site.name for site in SITES])
+def test_an_owner_cannot_pretend_to_be_altering(one: Site, spied: Counts) -> None:
+    forged = (
+        "SET pgstead.altering = 'x'",
+        f"SET {one.setting} = 'altering_'",
+        "SET backtrace_functions = 'altering_'",
+        "SELECT set_config('backtrace_functions', 'altering_', true)",
+        f"SELECT {one.schema}.altering()",
+    )
+    with one.client("direct", one.migrator) as cursor:
+        cursor.execute(f"CREATE TABLE spy.own ({one.column} {one.type})")
+        for statement in forged:
+            cursor.execute("BEGIN")
+            refused, _ = outcome(cursor, statement)
+            if refused:
+                cursor.execute("ROLLBACK; BEGIN")
+            assert outcome(cursor, "SELECT FROM spy.own")[0] == "42501", statement
+            cursor.execute("ROLLBACK")
+
+
+def test_every_verb_keeps_an_owners_code_from_superusers(spied: Counts) -> None:
+    for one in SITES:
+        with one.client("direct", one.migrator) as cursor:
+            cursor.execute(IMPOSTORS + TABLE.format(column=one.column, type=one.type))
+            cursor.execute(f"ALTER DATABASE {one.name} SET search_path = public, pg_catalog")
+            cursor.execute(f"ALTER DATABASE {one.name} SET role = '{one.owner}'")
+    try:
+        ran = {one.name: spied(one)[0] for one in SITES}
+        assert all(ran.values())  # tried by their maker
+        done = deploy(check=False)
+        assert done.returncode == 0, done.stderr
+        verified = pgstead("verify", "-i", str(INVENTORY), "--json", check=False)
+        assert len(json.loads(verified.stdout)["hosts"]["db1"]["lines"]) > 50
+        for one in SITES:
+            pgstead("tenant", "list", "-i", str(INVENTORY), "--database", one.name)
+        assert [one.name for one in SITES if spied(one)[1]] == []
+    finally:
+        for one in SITES:
+            with one.client("direct", one.migrator) as cursor:
+                cursor.execute(f"ALTER DATABASE {one.name} RESET search_path; ALTER DATABASE {one.name} RESET role")
+                cursor.execute("""
+                    SET search_path = pg_catalog;
+                    DROP VIEW public.pg_roles;
+                    DROP OPERATOR public.= (name, name), public.= (oid, oid);
+                    DROP FUNCTION public.quote_ident(name), public.quote_ident(text), public.format(text, text),
+                      public.format(text, name, name), public.to_regproc(text), public.pg_get_userbyid(oid),
+                      public.same(name, name), public.same(oid, oid)
+                """)

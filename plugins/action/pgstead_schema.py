@@ -26,6 +26,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
+        migrators = {r["database"]: r for r in reversed(self._task.args["roles"]) if r["kind"] == "migrator"}
         bases = [Path(task_vars.get("inventory_dir") or "."), _HERE.parents[2]]
         projects = []
         for database in self._task.args["databases"]:
@@ -34,8 +35,13 @@ class ActionModule(ActionBase):
             except ValueError as problem:
                 where = f"schema_project {database['schema_project']!r} of database {database['name']}"
                 raise AnsibleActionFail(f"{where}: {problem}") from problem
-            projects.append({"database": database["name"], "owner": database["owner"], "files": files})
-        arguments = {key: value for key, value in self._task.args.items() if key != "databases"}
+            if database["name"] not in migrators:
+                why = "no role of kind migrator, who deploys its schema_project; declare one"
+                raise AnsibleActionFail(f"database {database['name']}: {why}")
+            who = migrators[database["name"]]
+            project = {"database": database["name"], "owner": database["owner"], "files": files}
+            projects.append(project | {"migrator": who["name"], "secret": who["secret"]})
+        arguments = {key: value for key, value in self._task.args.items() if key not in ("databases", "roles")}
         arguments |= {"projects": projects, "who": f"{getpass.getuser()}@{socket.gethostname()}"}
         result.update(self._execute_module("pgstead_schema", module_args=arguments, task_vars=task_vars))
         return result

@@ -20,6 +20,9 @@ options:
     type: list
     elements: dict
     required: true
+  roles: {description: "Expanded roles; a database's migrator deploys its project.", type: list, elements: dict,
+          required: true}
+  passwords: {description: "Of the migrators, by the name of the secret.", type: dict, default: {}}
   verify:
     description: Whether to change nothing, and answer the checklist's lines.
     type: bool
@@ -76,6 +79,8 @@ class Schema:
         self.is_check = module.check_mode
         self.database: str = wanted["database"]
         self.owner: str = wanted["owner"]
+        self.migrator: str = wanted["migrator"]
+        self.password: str = module.params["passwords"].get(wanted["secret"], "")
         self.files: dict[str, str] = wanted["files"]
         self.folder = HOME / self.database
         self.project = sqitch.parse(self.files)
@@ -130,15 +135,19 @@ class Schema:
         }  # fmt: skip
 
     def sqitch(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs sqitch on the node's copy; as the superuser's OS user over the socket, acting as the owner role."""
+        """Runs sqitch on the node's copy; logged in as the migrator, acting as the owner role.
+
+        Scripts run what the owner defined, triggers for example, and that could take a superuser's SET ROLE back.
+        """
         environment = {
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "HOME": "/var/lib/postgresql",
             "LC_ALL": "C.UTF-8",
             "PGHOST": SOCKET,
             "PGPORT": str(self.port),
-            "PGUSER": pg.OS_USER,
-            "PGOPTIONS": f"-c role={self.owner} -c client_min_messages=warning",
+            "PGUSER": self.migrator,
+            "PGPASSWORD": self.password,
+            "PGOPTIONS": pg.options(role=self.owner, search_path="public"),
             "PGAPPNAME": "pgstead",
             # What sqitch writes down of who deployed, and no settings but the project's own.
             "SQITCH_FULLNAME": "pgstead",
@@ -206,6 +215,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "verify": {"type": "bool", "default": False},
+            "passwords": {"type": "dict", "default": {}, "no_log": True},
             "port": {"type": "int", "default": 5432},
             # Set by the action plugin, instead of `databases`:
             "projects": {"type": "list", "elements": "dict", "required": True},

@@ -17,6 +17,9 @@ options:
   key: {description: "The tenant's key; for C(add) only where the table does not make it.", type: str, default: ""}
   values: {description: Values of a new tenant by column., type: dict, default: {}}
   port: {description: Port of the server., type: int, default: 5432}
+  roles: {description: "Roles as the filter C(pgstead_model) expands them.", type: list, elements: dict, required: true}
+  passwords: {description: "Passwords of migrators, who add tenants, and keys of tenant tokens, by name.", type: dict,
+              default: {}}
 author: The pgstead authors
 attributes:
   check_mode: {support: full}
@@ -31,7 +34,7 @@ from contextlib import closing
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pgstead_platform import pg, tenancy, tenants
+from ansible.module_utils.pgstead_platform import pg, tenancy, tenants, token
 from ansible.module_utils.pgstead_platform.reconcile import ident
 from ansible.module_utils.pgstead_platform.tenants import RefusedError
 
@@ -43,13 +46,15 @@ class Table:
     """The tenant table of one database.
 
     Args:
-        connection: to it, as the superuser: policies do not bind that one.
+        connection: to it, as the superuser to read, as the migrator to add.
         entry: the expanded database.
         queries: of tenants.sql.
+        signing_key: of tenant tokens, "" where a tenant is set by its id.
     """
 
-    def __init__(self, connection: Any, entry: dict[str, Any], queries: dict[str, str]) -> None:
+    def __init__(self, connection: Any, entry: dict[str, Any], queries: dict[str, str], signing_key: str = "") -> None:
         self.connection, self.queries, self.names = connection, queries, entry["tenancy"]
+        self.reader, self.signing_key = tenancy.guard_role(entry["name"]), signing_key
         self.key, self.name = self.names["key"], f"{self.names['namespace']}.{self.names['table']}"
         self.columns = self._rows("columns", self.names)
         known = [column["name"] for column in self.columns]
@@ -67,15 +72,15 @@ class Table:
         shown = tenants.few(self.columns, self.key)
         hidden = [column["name"] for column in self.columns if column["name"] not in shown]
         names = self.names | {"order": tenants.order(self.columns, self.key)}
-        return {"columns": shown, "tenants": [row["tenant"] for row in self._rows("list", names, hidden=hidden)]}
+        return {"columns": shown, "tenants": [row["tenant"] for row in self._seen("list", names, hidden=hidden)]}
 
     def show(self, key: str) -> dict[str, Any]:
         """One tenant, and how many rows it has in each table."""
-        found = self._rows("show", self.names, hidden=self.secret, key=key)
+        found = self._seen("show", self.names, hidden=self.secret, key=key)
         if not found:
             raise RefusedError(f"{self.name} has no tenant {key}", "pgstead tenant list shows those it has")
         counts = {
-            table["name"]: self._rows("count", table, key=key)[0]["count"] for table in self._rows("tables", self.names)
+            table["name"]: self._seen("count", table, key=key)[0]["count"] for table in self._rows("tables", self.names)
         }
         return {"tenant": self._row(found), "rows": counts}
 
@@ -88,13 +93,22 @@ class Table:
                 pg.rows(self.connection, f"SELECT CAST(%s AS {types[name]})", [value])
             shown = {name: tenants.UNSHOWN if name in self.secret else value for name, value in values.items()}
             return {"tenant": shown}
+        key = next(column for column in self.columns if column["name"] == self.key)
+        made = next((v for name, v in zip(values, given) if name == self.key), None)  # noqa: B905 - as above
+        if made is None:  # the policy demands that the tenant is set before its row is there
+            names = [*[name for name in values if name != self.key], self.key]
+            made = str(pg.rows(self.connection, f"SELECT ({key['default']})::text AS key")[0]["key"])
+            given = [*[v for name, v in zip(values, given) if name != self.key], made]  # noqa: B905 - as above
+        else:
+            names = list(values)
+        context = token.sign(self.signing_key, made) if self.signing_key else made
+        pg.rows(self.connection, f"SELECT {ident(self.names['schema'])}.set_tenant(%s)", [context])
         slots = {f"value{i}": value for i, value in enumerate(given)}
-        names = self.names | {
-            "columns": ", ".join(ident(name).replace("%", "%%") for name in values),
+        parts = self.names | {
+            "columns": ", ".join(ident(name).replace("%", "%%") for name in names),
             "values": ", ".join(f"%({slot})s" for slot in slots),
         }
-        added = self._rows("add" if values else "add default", names, hidden=self.secret, **slots)
-        return {"tenant": self._row(added)}
+        return {"tenant": self._row(self._rows("add", parts, hidden=self.secret, **slots))}
 
     def _row(self, found: list[dict[str, Any]]) -> dict[str, Any]:
         """The row in the table's order of columns; jsonb has its own."""
@@ -102,12 +116,33 @@ class Table:
         return {column["name"]: row.get(column["name"], tenants.UNSHOWN) for column in self.columns}
 
     def _rows(self, query: str, names: dict[str, Any], **values: Any) -> list[dict[str, Any]]:
+        return pg.rows(self.connection, self._text(query, names, values), values or None)
+
+    def _seen(self, query: str, names: dict[str, Any], **values: Any) -> list[dict[str, Any]]:
+        """Rows of tables, which are their owner's: never read with the superuser's rights."""
+        return pg.rows_seen_by(self.connection, self.reader, self._text(query, names, values), values)
+
+    def _text(self, query: str, names: dict[str, Any], values: dict[str, Any]) -> str:
         text = self.queries[query]
         if values:
             for list_ in ("columns", "values"):
                 text = text.replace(f":{list_}", names.get(list_, ""))
             names = {name: str(value).replace("%", "%%") for name, value in names.items()}
-        return pg.rows(self.connection, tenancy.render(text, names), values or None)
+        return tenancy.render(text, names)
+
+
+def migrator(parameters: dict[str, Any], entry: dict[str, Any]) -> Any:
+    """A connection of who may add a tenant: the migrator, as the owner.
+
+    Raises:
+        RefusedError: the database has none.
+    """
+    own = [r for r in parameters["roles"] if r["kind"] == "migrator" and r["database"] in ("", entry["name"])]
+    if not own:
+        why = f"database {entry['name']} declares no role of kind migrator, who would add it"
+        raise RefusedError(why, "declare one, then pgstead deploy; or let the application add its tenants")
+    role, password = own[0]["name"], parameters["passwords"][own[0]["secret"]]
+    return pg.log_in_as(role, password, entry["name"], parameters["port"], acting_for=entry["owner"])
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -117,13 +152,15 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if action == "show" and not key:
         raise RefusedError("no tenant is named", "name its key; pgstead tenant list shows them")
     entry = tenants.choose(parameters["databases"], parameters["database"])
-    with closing(pg.connect(entry["name"], parameters["port"])) as connection:
-        connection.set_session(readonly=action != "add" or module.check_mode)
-        table = Table(connection, entry, parameters["queries"])
-        if action == "list":
-            return table.about | table.all()
-        if action == "show":
-            return table.about | table.show(key)
+    if action != "add":
+        with closing(pg.connect(entry["name"], parameters["port"])) as connection:
+            connection.autocommit = True
+            table = Table(connection, entry, parameters["queries"])
+            return table.about | (table.all() if action == "list" else table.show(key))
+    signing_key = parameters["passwords"].get(entry["tenancy"]["token"], "")
+    with closing(migrator(parameters, entry)) as connection:
+        connection.set_session(readonly=module.check_mode)
+        table = Table(connection, entry, parameters["queries"], signing_key)
         values = tenants.new_row(table.columns, table.key, parameters["values"], key)
         made = table.add(values, module.check_mode)
         connection.commit()
@@ -139,6 +176,8 @@ def main() -> None:
             "key": {"type": "str", "default": "", "no_log": False},
             "values": {"type": "dict", "default": {}},
             "port": {"type": "int", "default": 5432},
+            "roles": {"type": "list", "elements": "dict", "required": True},
+            "passwords": {"type": "dict", "default": {}, "no_log": True},
             "queries": {"type": "dict", "required": True},  # set by the action plugin
         },
         supports_check_mode=True,

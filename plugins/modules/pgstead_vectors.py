@@ -80,7 +80,7 @@ class Database:
                     {key: part[key] for key in ("namespace", "table", "led")}
                     | {"indexes": [index for index in indexes if _on(index, part)]}
                 )
-            column |= self.ask("sizes of tenants" if column["tenant"] else "size", column)[0]
+            column |= self._sizes(column)
             advice = vectors.advise(column, self.parameters["threshold"], self.parameters["opclass"])
             texts = [tenancy.render(self.parameters["queries"][s["sql"]], s["names"]) for s in advice.pop("steps")]
             yield column | advice | {"statements": [" ".join(text.split()) for text in texts]}
@@ -88,6 +88,12 @@ class Database:
     def statements(self) -> list[str]:
         """What makes what fits; each is a transaction of its own. Two columns may want the same of their table."""
         return list(dict.fromkeys(text for column in self.columns for text in column["statements"]))
+
+    def _sizes(self, column: dict[str, Any]) -> dict[str, Any]:
+        """Rows of the column, and of its largest tenant: counted by who may see them all, and is no superuser."""
+        reader = tenancy.guard_role(self.name) if self.entry["tenancy"] else self.entry["owner"]
+        query = self.parameters["queries"]["sizes of tenants" if column["tenant"] else "size"]
+        return pg.rows_seen_by(self.connection, reader, tenancy.render(query, column))[0]
 
     def ask(self, name: str, names: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         """Rows of a query of vectors.sql."""

@@ -39,7 +39,12 @@ SELECT kind, object, problem FROM :"schema".isolation_problems() ORDER BY kind, 
 -- name: tables
 -- Partitions come first: an index on their parent takes over theirs.
 SELECT relation, kind, partition, name, "column", type, fits, not_null,
-       NOT (enabled AND forced AND armed AND (open <> own)) AS bare
+       NOT (enabled AND forced AND armed AND (open <> own)) AS bare,
+       -- SET NOT NULL looks whether a CHECK implies it, and so evaluates what that calls.
+       EXISTS (SELECT FROM pg_catalog.pg_constraint AS k
+               JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_constraint'::regclass AND d.objid = k.oid
+               WHERE k.conrelid = relation AND k.contype = 'c'
+                 AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)) AS checked
 FROM :"schema".tenant_tables
 ORDER BY partition DESC, name;
 

@@ -3,8 +3,13 @@
 -- name: columns
 -- Those of the tenant table, and whether a new row must say them.
 SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
-       (a.attnotnull OR t.typnotnull) AND NOT a.atthasdef AND a.attidentity = '' AND t.typdefault IS NULL AS needed
+       (a.attnotnull OR t.typnotnull) AND NOT a.atthasdef AND a.attidentity = '' AND t.typdefault IS NULL AS needed,
+       -- What makes a value where none is given.
+       coalesce(CASE WHEN a.attidentity <> '' THEN
+                       format('nextval(%L)', pg_get_serial_sequence(a.attrelid::regclass::text, a.attname)) END,
+                pg_get_expr(d.adbin, d.adrelid), t.typdefault, 'NULL') AS "default"
 FROM pg_catalog.pg_attribute AS a
+LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
 WHERE a.attrelid = to_regclass(format('%I.%I', :'namespace', :'table')) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum;
@@ -28,7 +33,5 @@ ORDER BY t.name;
 SELECT count(*) AS count FROM :"namespace".:"table" WHERE :"column" = %(key)s;
 
 -- name: add
-INSERT INTO :"namespace".:"table" AS t (:columns) VALUES (:values) RETURNING to_jsonb(t) - %(hidden)s::text[] AS tenant;
-
--- name: add default
-INSERT INTO :"namespace".:"table" AS t DEFAULT VALUES RETURNING to_jsonb(t) - %(hidden)s::text[] AS tenant;
+INSERT INTO :"namespace".:"table" AS t (:columns) OVERRIDING SYSTEM VALUE VALUES (:values)
+RETURNING to_jsonb(t) - %(hidden)s::text[] AS tenant;

@@ -57,7 +57,7 @@ def database(superuser: Any) -> Iterator[None]:
     yield
     assert playbook("site")["rc"] == 0
     superuser("DROP DATABASE adopted WITH (FORCE)")
-    superuser("DROP ROLE adopted_app, adopted_migrator, adopted_owner")
+    superuser("DROP ROLE adopted_app, adopted_migrator, adopted_owner, pgstead_guard_adopted")
 
 
 def isolated(superuser: Any) -> str:

@@ -51,6 +51,8 @@ CONSISTENT = {
     "connections as PostgreSQL will read them": declared(postgresql_settings={"max_connections": "53kB"}),
     "a mirror with address and key": declared(
         postgresql_source="mirror", postgresql_mirror_uri="http://m", postgresql_mirror_key="m.asc"),
+    "a project, and who deploys it": {
+        "databases": [SHOP | {"schema_project": "schemas/shop"}], "secrets": SECRETS},
     "tenants, and whose rows a reader sees": tenants({"name": "r", "kind": "readonly", "reach": "tenant"}),
     "a group that nothing is wrong with": tenants({"name": "clerk", "kind": "app", "member_of": ["authenticated"]}),
     "a role for everybody's rows, kept out of the pool": tenants(
@@ -86,6 +88,10 @@ CONTRADICTORY = {
         tenants(tenancy=TENANCY | {"token": True}) | {"secrets": SECRETS | {"shop_tenant_token": "a key with $PATH"}},
         "secrets.shop_tenant_token: found characters that a .env file takes otherwise; write letters, digits, +/=_-; "
         "set it with: ansible-vault edit <inventory>/group_vars/all/vault.yml",
+    ),
+    "a project that nobody deploys": (
+        {"databases": [SHOP | {"schema_project": "schemas/shop", "roles": [{"name": "shop_app"}]}], "secrets": SECRETS},
+        "databases[0].roles: found no role of kind migrator; a project is deployed by the migrator; add one:",
     ),
     "a reader whose reach is not said": (
         tenants({"name": "r", "kind": "readonly"}),

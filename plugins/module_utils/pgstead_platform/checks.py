@@ -121,6 +121,7 @@ def declaration(values: dict[str, Any]) -> Iterator[Problem]:
         yield from _secrets(expanded, values["secrets"])
     yield from _kinds(databases)
     yield from _reach(databases, _unbound(expanded))
+    yield from _migrators(databases)
     yield from _superusers(databases, cluster_roles)
     yield from _connections(expanded, values)
     source = values.get("postgresql_source", "pgdg")
@@ -226,6 +227,16 @@ def _reach(databases: list[dict[str, Any]], unbound: dict[str, str]) -> Iterator
 
 
 _UNBOUND = {"BYPASSRLS", "SUPERUSER"}  # attributes of roles that row-level security leaves alone
+
+
+def _migrators(databases: list[dict[str, Any]]) -> Iterator[Problem]:
+    """Who deploys a schema project is the migrator."""
+    for i, database in enumerate(databases):
+        kinds = [role.get("kind") for role in database.get("roles") or []]
+        if database.get("schema_project") and "migrator" not in kinds:
+            role = f"{{name: {database['name']}_migrator, kind: migrator}}"
+            fix = f"a project is deployed by the migrator; add one: {role}"
+            yield Problem(f"databases[{i}].roles", "no role of kind migrator", fix)
 
 
 def _unbound(expanded: dict[str, Any]) -> dict[str, str]:

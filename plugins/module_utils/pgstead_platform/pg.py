@@ -143,6 +143,68 @@ def administer(database: str, port: int, managed: dict[str, Any] | None) -> Any:
     return connection
 
 
+def log_in_as(role: str, password: str, database: str, port: int, acting_for: str) -> Any:
+    """A psycopg2 connection of a role that is no superuser, over the node's socket, in a transaction.
+
+    For what changes an owner's tables: triggers, defaults and casts of the owner's run there, and nothing that runs in
+    such a session can become more than the role is. A superuser's SET ROLE could be taken back by it.
+
+    Args:
+        role: with a password, a member of `acting_for`.
+        acting_for: the role whose rights count.
+
+    Raises:
+        psycopg2.Error: refused, or not reachable.
+    """
+    _require()
+    connection = psycopg2.connect(
+        dbname=database,
+        host="/var/run/postgresql",
+        port=port,
+        user=role,
+        password=password,
+        connect_timeout=10,
+        application_name="pgstead",
+        options=options(role=acting_for),
+    )
+    connection.set_client_encoding("UTF8")
+    return connection
+
+
+_AS_JSON = "SELECT pg_catalog.to_jsonb(q) FROM (:query) AS q"
+_SEEN = """
+    CREATE FUNCTION pg_temp.seen() RETURNS SETOF jsonb LANGUAGE plpgsql SECURITY DEFINER
+      SET search_path = pg_catalog, pg_temp AS %s;
+    ALTER FUNCTION pg_temp.seen() OWNER TO ":role";
+    SET TRANSACTION READ ONLY
+"""
+
+
+def rows_seen_by(connection: Any, role: str, query: str, parameters: Any = None) -> list[dict[str, Any]]:
+    """As rows(), with the rights of `role` instead of the superuser's whose connection it is: for an owner's tables.
+
+    To read a table is to evaluate what its owner defined: casts, functions in indexes and constraints, views. Inside a
+    SECURITY DEFINER function that cannot take the superuser's rights back. It is made for this one query, in a
+    transaction that may write nothing and is rolled back, so that nothing is left to run later: no trigger, no setting.
+
+    Args:
+        connection: a superuser's, outside of a transaction.
+        role: without LOGIN, or with.
+    """
+    with connection.cursor() as cursor:
+        text = cursor.mogrify(query, parameters).decode().rstrip().rstrip(";")
+        asked = cursor.mogrify("BEGIN RETURN QUERY EXECUTE %s; END", (_AS_JSON.replace(":query", text),)).decode()
+        make = cursor.mogrify(_SEEN.replace(":role", role.replace('"', '""')), (asked,))
+        autocommit, connection.autocommit = connection.autocommit, False
+        try:
+            cursor.execute(make)
+            cursor.execute("SELECT * FROM pg_temp.seen()")
+            return [dict(row[0]) for row in cursor.fetchall()]
+        finally:
+            connection.rollback()
+            connection.autocommit = autocommit
+
+
 def rows(connection: Any, query: str, parameters: Any = None) -> list[dict[str, Any]]:
     """Every row of a query as a dict; none for a command that returns no rows."""
     with connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:

@@ -98,6 +98,12 @@ def ratio(title: str, over: Samples, under: Samples, target: Target | None = Non
     return Figure(title, value, (min(pairs), max(pairs)), "x", target, dict((over, under)))
 
 
+def paired(title: str, over: Samples, under: Samples, target: Target | None = None) -> Figure:
+    """Median of the rounds' own ratios: for rounds so short that both sides of one meet the same machine."""
+    pairs = [a / b for a, b in zip(over[1], under[1], strict=True)]
+    return Figure(title, median(pairs), (min(pairs), max(pairs)), "x", target, dict((over, under)))
+
+
 def absolute(
     title: str,
     samples: Samples,

@@ -30,10 +30,11 @@ TABLE = (
             plugins/*tenan* plugins/*token* plugins/*vectors* plugins/*sqitch* plugins/*pgstead_schema.py
             plugins/sql/isolation.sql src/pgstead/cli/tenant.py src/pgstead/cli/tune.py
             tests/isolation/* tests/tenancy/* tests/schema/* tests/schemas/* tests/clients/*"""),
-    # The newest PgBouncer with both ways of authentication; the oldest with nearly every input changed.
-    ("default maximal", "roles/pgbouncer/* plugins/*pooler*"),
+    # The newest PgBouncer with both ways of authentication; the oldest with nearly every input changed; with tenants.
+    ("default maximal tenancy", "roles/pgbouncer/* plugins/*pooler*"),
     # As their molecule.yml name them.
-    ("default distro maximal tenancy", "tests/infra/every/test_40_secrets.py tests/infra/every/test_51_drift.py"),
+    ("default distro maximal tenancy", """tests/infra/every/test_32_leftovers.py tests/infra/every/test_40_secrets.py
+            tests/infra/every/test_51_drift.py"""),
     ("default distro maximal", "tests/infra/every/*"),
     # One for each source of packages; mistakes has the configurations that the server refuses.
     ("default distro maximal mistakes", "roles/postgresql/*"),

@@ -72,6 +72,8 @@ from ansible.module_utils.pgstead_platform.pooler import (
     userlist,
 )
 
+_ALWAYS = "server_reset_query_always"
+
 
 class Deploy:
     """One run: what is found, what has to be done, and doing it.
@@ -111,9 +113,9 @@ class Deploy:
         if self.is_new and not (self.changes or self.outdated):
             self.outdated.append("not known to have loaded its files")
         # Whether server connections may be open that know other settings of their role than it has now, or have
-        # prepared the call that sets a tenant with another argument.
+        # prepared the call that sets a tenant with another argument, or hold what a weaker reset left.
         told = {db["name"]: (db["tenancy"] or {}).get("token", "") for db in self.model["databases"]}
-        self.tokens = digest(told)
+        self.tokens = digest([told, self.settings.get("server_reset_query"), self.settings.get(_ALWAYS)])
         fits = self.known.get("logins") == self.server.get("logins") and self.known.get("tokens") == self.tokens
         self.is_stale = not self.unfit and bool(self.server) and not fits
 

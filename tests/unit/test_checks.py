@@ -14,6 +14,9 @@ SHOP = {"name": "shop", "roles": [{"name": "shop_app"}, {"name": "shop_migrator"
 TENANCY = {"table": "shops", "column": "shop_id"}
 
 
+SIGNED = {"secrets": SECRETS | {"shop_tenant_token": PASSWORD.replace(" ", "-")}}
+
+
 def tenants(*roles: dict[str, Any], **other: Any) -> dict[str, Any]:
     """The same with tenancy."""
     values = declared(*roles)
@@ -59,6 +62,14 @@ CONSISTENT = {
         {"name": "dumper", "kind": "custom", "attributes": ["BYPASSRLS"]}),
     "tenants by tokens, with a key": tenants(tenancy=TENANCY | {"token": True}) | {
         "secrets": SECRETS | {"shop_tenant_token": "abcDEF123+/=_-"}},
+    "tenants by tokens, fully isolated": tenants(tenancy=TENANCY | {"token": True}) | SIGNED | {
+        "pgbouncer_isolation": "full", "pgbouncer_settings": {"log_connections": 1}},
+    "tenants, the least": tenants() | {"pgbouncer_isolation": "cursors"},
+    "tenants, and a reset of one's own": tenants() | {"pgbouncer_settings": {"server_reset_query": "DISCARD ALL"}},
+    "nothing cleared, without tenants": {"databases": [SHOP | {"pool": {"mode": "session"}}], "secrets": SECRETS} | {
+        "pgbouncer_isolation": "none"},
+    "tokens that do not come through the pool": tenants() | SIGNED | {"pgbouncer_isolation": "none", "databases": [
+        {"name": "shop", "tenancy": TENANCY | {"token": True}, "roles": [SHOP["roles"][1]]}]},
     "a minor of the version": declared(postgresql_version=17, postgresql_minor="17.5"),
 }  # fmt: skip
 
@@ -92,6 +103,22 @@ CONTRADICTORY = {
     "a project that nobody deploys": (
         {"databases": [SHOP | {"schema_project": "schemas/shop", "roles": [{"name": "shop_app"}]}], "secrets": SECRETS},
         "databases[0].roles: found no role of kind migrator; a project is deployed by the migrator; add one:",
+    ),
+    "tokens, and prepared statements left behind": (
+        tenants(tenancy=TENANCY | {"token": True}) | SIGNED | {"pgbouncer_isolation": "session"},
+        "pgbouncer_isolation: found 'session' with tenancy.token in 'shop'; write full, or take it out: ",
+    ),
+    "tokens, and a reset of one's own": (
+        tenants(tenancy=TENANCY | {"token": True}) | SIGNED | {"pgbouncer_settings": {"server_reset_query_always": 0}},
+        "pgbouncer_settings.server_reset_query_always: found 0 with tenancy.token in 'shop'; take it out; ",
+    ),
+    "tenants, and nothing cleared": (
+        tenants() | {"pgbouncer_isolation": "none"},
+        "pgbouncer_isolation: found 'none' with tenancy in 'shop'; write session, or at least cursors: ",
+    ),
+    "sessions that begin with what others left": (
+        {"databases": [SHOP | {"pool": {"mode": "session"}}], "secrets": SECRETS, "pgbouncer_isolation": "session"},
+        "pgbouncer_isolation: found 'session' with pool.mode session in 'shop'; write full: ",
     ),
     "a reader whose reach is not said": (
         tenants({"name": "r", "kind": "readonly"}),

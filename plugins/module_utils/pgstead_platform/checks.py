@@ -124,6 +124,7 @@ def declaration(values: dict[str, Any]) -> Iterator[Problem]:
     yield from _migrators(databases)
     yield from _superusers(databases, cluster_roles)
     yield from _connections(expanded, values)
+    yield from _isolation(expanded, values)
     source = values.get("postgresql_source", "pgdg")
     if source == "mirror":
         for name in ("postgresql_mirror_uri", "postgresql_mirror_key"):
@@ -311,6 +312,32 @@ def _connections(expanded: dict[str, Any], values: dict[str, Any]) -> Iterator[P
             f"write at least {needed} ({demand} for the pools with their reserves + {tuning.DIRECT_CONNECTIONS} direct"
             f" + {tuning.SUPERUSER_RESERVED} superuser), or make the pools smaller",
         )
+
+
+def _isolation(expanded: dict[str, Any], values: dict[str, Any]) -> Iterator[Problem]:
+    """What the pooler clears between clients is enough for what its databases promise."""
+    level = values.get("pgbouncer_isolation") or "auto"
+    pooled = model.pooled_databases(expanded)
+    tokens = [db["name"] for db in pooled if db["tenancy"] and db["tenancy"]["token"]]
+    tenants = [db["name"] for db in pooled if db["tenancy"]]
+    sessions = [db["name"] for db in pooled if db["pool"]["mode"] == "session"]
+    if tokens and level not in ("auto", "full"):
+        fix = (
+            "write full, or take it out: a prepared statement that one client leaves would run as the next one's"
+            " tenant, with its token"
+        )
+        yield Problem("pgbouncer_isolation", f"{level!r} with tenancy.token in {tokens[0]!r}", fix)
+    elif tenants and level == "none":
+        fix = "write session, or at least cursors: a cursor WITH HOLD shows one tenant's rows to the next client"
+        yield Problem("pgbouncer_isolation", f"{level!r} with tenancy in {tenants[0]!r}", fix)
+    elif sessions and level in ("cursors", "session"):
+        fix = "write full: sessions would begin with the prepared statements of others"
+        yield Problem("pgbouncer_isolation", f"{level!r} with pool.mode session in {sessions[0]!r}", fix)
+    for name in ("server_reset_query", "server_reset_query_always"):
+        if tokens and name in (values.get("pgbouncer_settings") or {}):
+            found = f"{values['pgbouncer_settings'][name]!r} with tenancy.token in {tokens[0]!r}"
+            fix = "take it out; what tokens promise needs pgbouncer_isolation: full"
+            yield Problem(f"pgbouncer_settings.{name}", found, fix)
 
 
 # ---- the host -------------------------------------------------------------------------------------------

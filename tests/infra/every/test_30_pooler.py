@@ -37,7 +37,7 @@ def test_configuration_is_the_declared_one(config: dict[str, str], declared: Dec
     assert config["admin_users"] == ""
     for name, value in declared.get("pgbouncer_settings", {}).items():
         assert config[name] == str(value)
-    if "max_prepared_statements" in config:  # since 1.21
+    if "max_prepared_statements" in config:  # since 1.22
         assert config["max_prepared_statements"] == str(declared.get("pgbouncer_max_prepared_statements", 200))
 
 
@@ -178,7 +178,7 @@ def test_the_auth_file_holds_no_plaintext_and_no_app_role(node: Any, declared: D
 
 def test_protocol_level_prepared_statements_work(node: Any, declared: Declared, config: dict[str, str]) -> None:
     if "max_prepared_statements" not in config:
-        # Before 1.21 the pooler cannot carry them; that it says so is what its users need to see.
+        # Before 1.22 the pooler cannot carry them; that it says so is what its users need to see.
         assert declared.variables["sandbox_image"] == "debian-12"
         return
     done = node.run(

@@ -30,7 +30,7 @@ SLOWER = at_most(1.15)  # pgstead's own target, for each query
 THROUGHPUT = at_least(0.9)  # pgstead's own target
 LEVELS = ("cursors", "session", "full")  # of pgbouncer_isolation; what the others are measured against comes first
 DEFAULT = "session"  # what `auto` is without tokens
-MODES = {"simple": "", "prepared": ", prepared"}  # how pgbench sends statements
+MODES = {"extended": "", "prepared": ", prepared"}  # how pgbench sends statements: each by itself, or once
 CLEARED = at_least(0.85)  # pgstead's own target, for the default
 
 

@@ -36,9 +36,9 @@ def test_it_names_the_scenarios_that_exist() -> None:
 @pytest.mark.parametrize(
     ("path", "scenarios"),
     [
-        ("roles/pgbouncer/tasks/main.yml", "default maximal"),
+        ("roles/pgbouncer/tasks/main.yml", "default maximal tenancy"),
         ("roles/pgbouncer/README.md", ""),
-        ("plugins/modules/pgstead_pooler.py", "default maximal"),
+        ("plugins/modules/pgstead_pooler.py", "default maximal tenancy"),
         ("roles/schema/tasks/run.yml", "tenancy"),
         ("plugins/module_utils/pgstead_platform/schema.py", touched.ALL),  # of declarations, not of databases
         ("plugins/module_utils/pgstead_platform/pg.py", touched.ALL),

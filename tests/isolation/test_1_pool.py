@@ -85,15 +85,6 @@ def test_neither_has_the_same_client_in_its_next_transaction(site: Site, stateme
         unbound(cursor, "SELECT * FROM parents")
 
 
-def test_a_prepared_statement_left_behind_shows_the_next_client_its_own_rows(site: Site) -> None:
-    leave(site, ["PREPARE whose AS SELECT id FROM parents ORDER BY id"], "pooled")
-    with site.tenant(site.b) as cursor:
-        cursor.execute("EXECUTE whose")
-        assert [row[0] for row in cursor.fetchall()] == list(range(101, 106))
-    with site.client() as cursor:
-        unbound(cursor, "EXECUTE whose")
-
-
 def test_a_cursor_that_outlives_its_transaction_is_gone_for_the_next_client(site: Site) -> None:
     hold = "DECLARE left_open CURSOR WITH HOLD FOR SELECT * FROM parents"
     leave(site, ["BEGIN", "{set_tenant}", hold, "COMMIT"], "pooled")

@@ -19,7 +19,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "infra"))
 from conftest import DECLARED, console
-from tenants import Site, pool_of
+from tenants import Site, pool_of, unbound
 
 from pgstead_platform import token
 
@@ -147,6 +147,17 @@ def test_at_the_level_session_it_is_swapped(site: Site) -> None:
         assert len(swap(site)) == 1
         rows, stolen = work(client, site)
         assert rows == 5 and str(site.b) in stolen
+
+
+@pytest.mark.usefixtures("at_session")
+def test_a_statement_left_behind_shows_the_next_client_its_own_rows(site: Site) -> None:
+    with site.client() as cursor:
+        cursor.execute("PREPARE whose AS SELECT id FROM parents ORDER BY id")
+    with site.tenant(site.b) as cursor:
+        cursor.execute("EXECUTE whose")
+        assert [row[0] for row in cursor.fetchall()] == list(range(101, 106))
+    with site.client() as cursor:
+        unbound(cursor, "EXECUTE whose")
 
 
 def test_statements_that_clients_prepare_work_on_every_server_connection(site: Site, node: Any) -> None:

@@ -94,7 +94,10 @@ class Schema:
             with closing(pg.connect(self.database, self.port, SOCKET)) as connection:
                 if not pg.rows(connection, "SELECT 1 WHERE to_regclass('sqitch.changes') IS NOT NULL"):
                     return [], []
-                rows = pg.rows(connection, "SELECT * FROM sqitch.changes ORDER BY committed_at")
+                connection.rollback()
+                # The owner's own, and perhaps a view by now.
+                query = "SELECT project, change, script_hash FROM sqitch.changes ORDER BY committed_at"
+                rows = pg.rows_seen_by(connection, self.owner, query)
         except pg.Error as problem:
             if self.is_check and "does not exist" in str(problem):
                 return [], []

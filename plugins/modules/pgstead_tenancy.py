@@ -17,7 +17,9 @@ options:
               required: true}
   sql: {description: "The SQL by its file's name (tenancy, context, token), with C(:\"name\") for what C(tenancy)
         says.", type: dict, required: true}
-  secrets: {description: "Keys of tenant tokens, by name.", type: dict, default: {}}
+  migrators: {description: "Expanded roles that act as owners: they make columns NOT NULL.", type: list,
+              elements: dict, default: []}
+  secrets: {description: "Keys of tenant tokens and passwords of migrators, by name.", type: dict, default: {}}
   port: {description: Port of the instance., type: int, default: 5432}
   managed:
     description: A managed server's admin, as libpq's parameters; without it, the node's own instance by its socket.
@@ -170,21 +172,17 @@ class Database:
         tables = [table for table in self._ask("tables") if table["kind"] != "f"]
         for table in tables:
             if table["bare"]:
-                self._do(dry, f"isolate {table['name']}", f"SELECT {self.own}.protect({table['relation']})")
+                self._do(
+                    dry, f"isolate {table['name']}", f"SELECT {self.own}.protect({table['relation']}::pg_catalog.oid)"
+                )
         views = self._ask("views")
         for view in views:
             self._do(
                 dry, f"security_invoker for {view['name']}", f"ALTER VIEW {view['name']} SET (security_invoker = on)"
             )
         for table in tables:
-            if table["not_null"] or table["partition"]:
-                continue
-            if table["checked"]:
-                what = f"{table['column']} of {table['name']} may be null"
-                why = "a CHECK there calls what is the application's; ALTER COLUMN ... SET NOT NULL as the migrator"
-                self.notes.append(f"{self.name}: {what}: {why}")
-            else:
-                self._not_null(dry, table["name"], ident(table["column"]))
+            if not table["not_null"] and not table["partition"]:
+                self._not_null(dry, table["name"], table["column"])
         missing = {row["object"] for row in self._ask("problems") if row["kind"] == "index"}
         for table in tables:
             if table["name"] in missing and self.entry["tenancy"]["indexes"] == "create":
@@ -196,30 +194,51 @@ class Database:
         return f"CREATE INDEX {how}ON {table['name']} ({ident(table['column'])})"
 
     def _not_null(self, dry: bool, table: str, column: str) -> None:
-        """In steps of which none holds a lock while it reads the table (PostgreSQL manual, ALTER TABLE, Notes)."""
-        what = f"NOT NULL for {column} of {table}"
-        self._do(
-            dry,
-            what,
+        """In steps of which none holds a lock while it reads the table (PostgreSQL manual, ALTER TABLE, Notes).
+
+        By the migrator: whether a CHECK implies it is looked at, and so what that calls is evaluated.
+        """
+        parameters, key = self.module.params, ident(column)
+        own = next((r for r in parameters["migrators"] if r["database"] == self.name), None)
+        if self.admin["super"] and not own:
+            self.notes.append(
+                f"{self.name}: {column} of {table} may be null, and no migrator is declared to change that"
+            )
+            return
+        what = f"NOT NULL for {key} of {table}"
+        self.steps.append(f"{self.name}: {what}")
+        if dry:
+            return
+        steps = (
             f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {PROBE}",
-            f"ALTER TABLE {table} ADD CONSTRAINT {PROBE} CHECK ({column} IS NOT NULL) NOT VALID",
+            f"ALTER TABLE {table} ADD CONSTRAINT {PROBE} CHECK ({key} IS NOT NULL) NOT VALID",
             f"ALTER TABLE {table} VALIDATE CONSTRAINT {PROBE}",
-            f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL",
+            f"ALTER TABLE {table} ALTER COLUMN {key} SET NOT NULL",
             f"ALTER TABLE {table} DROP CONSTRAINT {PROBE}",
         )
+        if not self.admin["super"] or not own:
+            for step in steps:
+                self._patiently(self.connection, what, step)
+            return
+        password, owner = parameters["secrets"][own["secret"]], self.entry["owner"]
+        with closing(pg.log_in_as(own["name"], password, self.name, parameters["port"], owner)) as connection:
+            connection.autocommit = True
+            pg.rows(connection, f"SET lock_timeout = '{parameters['lock_seconds']}s'")
+            for step in steps:
+                self._patiently(connection, what, step)
 
     def _do(self, dry: bool, what: str, *statements: str) -> None:
         self.steps.append(f"{self.name}: {what}")
         if dry:
             return
         for statement in statements:
-            self._patiently(what, statement)
+            self._patiently(self.connection, what, statement)
 
-    def _patiently(self, what: str, statement: str) -> None:
+    def _patiently(self, connection: Any, what: str, statement: str) -> None:
         """Tries again where a lock is not to be had: whoever waits for one makes all others wait behind it."""
         for attempt in range(self.module.params["attempts"]):
             try:
-                self._rows(statement)
+                pg.rows(connection, statement)
                 return
             except pg.Error as problem:
                 if problem.pgcode != "55P03" or attempt + 1 == self.module.params["attempts"]:
@@ -269,6 +288,7 @@ def main() -> None:
         argument_spec={
             "databases": {"type": "list", "elements": "dict", "required": True},
             "sql": {"type": "dict", "required": True},
+            "migrators": {"type": "list", "elements": "dict", "default": []},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "port": {"type": "int", "default": 5432},
             "managed": pg.MANAGED,

@@ -16,7 +16,7 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_roles
                  AND has_function_privilege(oid, 'pg_catalog.pg_stat_get_activity(integer)', 'EXECUTE')) AS shown;
 
 -- name: installed
-SELECT to_regproc(format('%I.isolation_problems', :'schema')) IS NOT NULL AS installed;
+SELECT to_regprocedure(format('%I.isolation_problems(oid[])', :'schema')) IS NOT NULL AS installed;
 
 -- name: guard
 -- What keeps the guard from firing, "" where it does.
@@ -25,7 +25,7 @@ SELECT coalesce(string_agg(
               WHEN e.evtenabled <> 'O' THEN format('%s is disabled', w.name)
               WHEN e.evtowner <> (SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = :'schema')
                 THEN format('%s belongs to %s', w.name, r.rolname)
-              WHEN e.evtfoid <> to_regproc(format('%I.%I', :'schema', w.function))
+              WHEN e.evtfoid IS DISTINCT FROM to_regprocedure(format('%I.%I()', :'schema', w.function))
                 OR e.evttags IS DISTINCT FROM w.tags THEN format('%s is not as deployed', w.name) END, '; '), '') AS wrong
 FROM (VALUES ('pgstead_guard', 'guard', NULL), ('pgstead_guard_drop', 'guard', NULL),
              ('pgstead_guard_alter', 'altering', '{ALTER TABLE}'::text[]),
@@ -34,17 +34,12 @@ LEFT JOIN pg_catalog.pg_event_trigger AS e ON e.evtname = w.name
 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = e.evtowner;
 
 -- name: problems
-SELECT kind, object, problem FROM :"schema".isolation_problems() ORDER BY kind, object;
+SELECT kind, object, problem FROM :"schema".isolation_problems(NULL::pg_catalog.oid[]) ORDER BY kind, object;
 
 -- name: tables
 -- Partitions come first: an index on their parent takes over theirs.
 SELECT relation, kind, partition, name, "column", type, fits, not_null,
-       NOT (enabled AND forced AND armed AND (open <> own)) AS bare,
-       -- SET NOT NULL looks whether a CHECK implies it, and so evaluates what that calls.
-       EXISTS (SELECT FROM pg_catalog.pg_constraint AS k
-               JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_constraint'::regclass AND d.objid = k.oid
-               WHERE k.conrelid = relation AND k.contype = 'c'
-                 AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)) AS checked
+       NOT (enabled AND forced AND armed AND (open <> own)) AS bare
 FROM :"schema".tenant_tables
 ORDER BY partition DESC, name;
 

@@ -84,6 +84,11 @@ TABLE = """
     CREATE INDEX ON spy.t ((spy.quiet(3)));
     CREATE STATISTICS spy.s ON (spy.quiet(4)), n FROM spy.t;
     ALTER TABLE spy.t ALTER {column} DROP NOT NULL;
+    CREATE TABLE spy.parted ({column} {type}, n int) PARTITION BY HASH (n);
+    CREATE TABLE spy.part PARTITION OF spy.parted (CHECK (spy.quiet(7))) FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+    ALTER TABLE spy.parted ALTER {column} DROP NOT NULL;
+    ALTER TABLE sqitch.changes RENAME TO kept;
+    CREATE VIEW sqitch.changes AS SELECT * FROM sqitch.kept WHERE spy.look();
     CREATE FUNCTION spy.note() RETURNS trigger LANGUAGE plpgsql AS
       $$ BEGIN PERFORM spy.look(); RETURN NEW; END $$;
     CREATE TRIGGER spied BEFORE INSERT ON {tenants} FOR EACH ROW EXECUTE FUNCTION spy.note();
@@ -160,6 +165,72 @@ def test_the_guards_own_role_is_out_of_reach(one: Site, superuser: Any) -> None:
 
 
 @pytest.mark.parametrize("one", SITES, ids=[site.name for site in SITES])
+def test_a_name_of_pgsteads_that_is_the_owners_is_refused(one: Site) -> None:
+    with one.client("direct", one.migrator) as cursor:
+        cursor.execute(f"CREATE FUNCTION {one.schema}.protect(relation int) RETURNS void LANGUAGE sql AS ''")
+        try:
+            done = deploy("--check", check=False)
+        finally:
+            cursor.execute(f"DROP FUNCTION {one.schema}.protect(int)")
+    assert done.returncode != 0
+    assert f"{one.schema}.protect(integer) belongs to {one.owner}, and its name is one of pgstead's" in done.stderr
+
+
+@pytest.mark.parametrize("one", SITES, ids=[site.name for site in SITES])
+def test_what_the_guards_role_was_made_to_leave_behind_is_told(one: Site, superuser: Any) -> None:
+    superuser(
+        f"SET ROLE pgstead_guard_{one.name}; CREATE SCHEMA door; COMMENT ON SCHEMA door IS 'pgstead: nothing to see';"
+        "CREATE FUNCTION door.rows() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
+        one.name,
+    )
+    try:
+        told = superuser(f"SELECT object FROM {one.schema}.isolation_problems() WHERE kind = 'function'", one.name)
+        assert told == "door.rows()"
+    finally:
+        superuser("DROP SCHEMA door CASCADE", one.name)
+
+
+@pytest.mark.parametrize("one", SITES, ids=[site.name for site in SITES])
+def test_a_parents_key_cannot_leave_children_alone(one: Site, spied: Counts) -> None:
+    tenant = one.new_tenant()
+    with one.client("direct", one.migrator) as cursor:
+        cursor.execute(f"""
+            CREATE TABLE spy.p ({one.column} {one.type}, id int, PRIMARY KEY ({one.column}, id));
+            CREATE TABLE spy.c ({one.column} {one.type}, p int, FOREIGN KEY ({one.column}, p) REFERENCES spy.p);
+            BEGIN;
+            {one.set_tenant(tenant)};
+            INSERT INTO spy.p VALUES ('{tenant}', 1);
+            INSERT INTO spy.c VALUES ('{tenant}', 1);
+            COMMIT
+        """)
+        assert outcome(cursor, "ALTER TABLE spy.p ALTER id TYPE bigint USING id + 1000")[0] == "23503"
+        assert outcome(cursor, "ALTER TABLE spy.p ALTER id TYPE bigint")[0] == ""
+
+
+@pytest.mark.parametrize("one", SITES, ids=[site.name for site in SITES])
+def test_a_table_of_a_type_is_isolated_when_the_type_gets_the_tenant(one: Site, spied: Counts, superuser: Any) -> None:
+    with one.client("direct", one.migrator) as cursor:
+        cursor.execute("CREATE TYPE spy.row AS (n int); CREATE TABLE spy.typed OF spy.row")
+        cursor.execute(f"ALTER TYPE spy.row ADD ATTRIBUTE {one.column} {one.type} CASCADE")
+        assert outcome(cursor, "SELECT FROM spy.typed")[0] == "42501"
+
+
+def test_another_role_that_may_create_tables_does(superuser: Any) -> None:
+    one = SITES[0]
+    superuser("CREATE ROLE maker; CREATE SCHEMA made AUTHORIZATION maker", one.name)
+    try:
+        deploy()
+        superuser(
+            "SET ROLE maker; CREATE TABLE made.p (id int PRIMARY KEY); CREATE TABLE made.c (p int);"
+            f"ALTER TABLE made.c ADD FOREIGN KEY (p) REFERENCES made.p; CREATE TABLE made.t ({one.column} {one.type})",
+            one.name,
+        )
+        assert superuser("SELECT relforcerowsecurity FROM pg_class WHERE oid = 'made.t'::regclass", one.name) == "t"
+    finally:
+        superuser("DROP SCHEMA made CASCADE; DROP OWNED BY maker; DROP ROLE maker", one.name)
+
+
+@pytest.mark.parametrize("one", SITES, ids=[site.name for site in SITES])
 def test_an_owner_cannot_pretend_to_be_altering(one: Site, spied: Counts) -> None:
     forged = (
         "SET pgstead.altering = 'x'",
@@ -208,6 +279,8 @@ def test_every_verb_keeps_an_owners_code_from_superusers(spied: Counts, superuse
                 cursor.execute(f"ALTER DATABASE {one.name} RESET search_path; ALTER DATABASE {one.name} RESET role")
                 cursor.execute("""
                     SET search_path = pg_catalog;
+                    DROP VIEW sqitch.changes;
+                    ALTER TABLE sqitch.kept RENAME TO changes;
                     DROP VIEW public.pg_roles;
                     DROP OPERATOR public.= (name, name), public.= (oid, oid);
                     DROP FUNCTION public.quote_ident(name), public.quote_ident(text), public.format(text, text),

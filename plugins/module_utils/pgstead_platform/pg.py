@@ -44,6 +44,8 @@ _PINNED = {
     "statement_timeout": "0",
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "array_nulls": "on",
     "default_transaction_read_only": "off",
     "default_transaction_isolation": "read\\ committed",
     "transform_null_equals": "off",
@@ -176,6 +178,7 @@ _SEEN = """
     CREATE FUNCTION pg_temp.seen() RETURNS SETOF jsonb LANGUAGE plpgsql SECURITY DEFINER
       SET search_path = pg_catalog, pg_temp AS %s;
     ALTER FUNCTION pg_temp.seen() OWNER TO ":role";
+    SET LOCAL lock_timeout = '30s';
     SET TRANSACTION READ ONLY
 """
 

@@ -4,6 +4,29 @@
 -- Run by the superuser, or by the admin of a managed server, who is none and may do less.
 
 CREATE SCHEMA IF NOT EXISTS :"schema";
+-- The owner may add functions to it, and CREATE OR REPLACE keeps an owner: none of these names may be somebody else's.
+DO $$
+DECLARE
+  taken record;
+BEGIN
+  FOR taken IN
+    SELECT p.oid::regprocedure::text AS object, p.proowner AS owner
+    FROM pg_catalog.pg_proc AS p
+    WHERE p.pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = :'schema')
+      AND p.proname IN ('protect', 'guard', 'altering', 'refers_to_none', 'isolation_problems', 'set_tenant', 'tenant_id')
+      AND NOT (p.proname = 'refers_to_none' AND p.pronargs = 1 AND pg_get_userbyid(p.proowner) = :'guard_role')
+    UNION ALL
+    SELECT c.oid::regclass::text, c.relowner
+    FROM pg_catalog.pg_class AS c
+    WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = :'schema')
+      AND c.relname IN ('tenant_tables', 'tenant_views', 'shared_tables', 'token_keys')
+  LOOP
+    IF taken.owner <> (SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = :'schema') THEN
+      RAISE EXCEPTION '% belongs to %, and its name is one of pgstead''s', taken.object, pg_get_userbyid(taken.owner)
+        USING ERRCODE = 'duplicate_object', HINT = 'Drop it, or give it another name.';
+    END IF;
+  END LOOP;
+END $$;
 COMMENT ON SCHEMA :"schema" IS 'pgstead: tenant isolation';
 REVOKE ALL ON SCHEMA :"schema" FROM PUBLIC;
 GRANT USAGE ON SCHEMA :"schema" TO PUBLIC;
@@ -80,7 +103,6 @@ WHERE c.relkind IN ('r', 'p', 'f')
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
                   WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e');
 REVOKE ALL ON :"schema".tenant_tables FROM PUBLIC;
-GRANT SELECT ON :"schema".tenant_tables TO :"owner";  -- whoever makes tables runs the guard
 
 -- Views and materialized views that show rows of tenant tables, through other views as well.
 CREATE OR REPLACE VIEW :"schema".tenant_views AS
@@ -105,7 +127,6 @@ JOIN pg_catalog.pg_class AS c ON c.oid = s.view
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('v', 'm');
 REVOKE ALL ON :"schema".tenant_views FROM PUBLIC;
-GRANT SELECT ON :"schema".tenant_views TO :"owner";
 
 -- Everything that keeps tenants from being isolated, in the whole database or in some relations of it.
 -- A constraint's `oid` tells the guard whether the statement at hand made it.
@@ -191,6 +212,8 @@ CREATE OR REPLACE FUNCTION :"schema".isolation_problems(among oid[] DEFAULT NULL
     AND p.pronamespace::regnamespace::text !~ '^pg_'
     -- What pgstead made for itself lets in whom it is for.
     AND NOT (coalesce(obj_description(p.pronamespace, 'pg_namespace'), '') LIKE 'pgstead: %'
+             AND p.pronamespace IN (SELECT n.oid FROM pg_namespace AS n JOIN pg_namespace AS own ON own.nspowner = n.nspowner
+                                    WHERE own.nspname = :'schema')
              AND (p.proowner = (SELECT n.nspowner FROM pg_namespace AS n WHERE n.oid = p.pronamespace)
                   OR p.oid = to_regprocedure(format('%I.refers_to_none(oid)', :'schema'))))
     AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS g WHERE g.grantee <> p.proowner)
@@ -198,7 +221,6 @@ CREATE OR REPLACE FUNCTION :"schema".isolation_problems(among oid[] DEFAULT NULL
                     WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
   $$;
 REVOKE ALL ON FUNCTION :"schema".isolation_problems(oid[]) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION :"schema".isolation_problems(oid[]) TO :"owner";
 
 -- Tables that are nobody's in particular, for people to look at: are they meant to be?
 CREATE OR REPLACE VIEW :"schema".shared_tables AS
@@ -265,7 +287,6 @@ BEGIN
   RAISE EXCEPTION 'protection of % does not come to rest', t.name;
 END $$;
 REVOKE ALL ON FUNCTION :"schema".protect(oid) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION :"schema".protect(oid) TO :"owner";  -- it does nothing that its caller may not do
 
 -- ALTER TABLE checks the rows that a new foreign key finds by a query under the owner's policies, without a tenant.
 -- Meanwhile tenant_id() answers NULL to the owner, so that it finds none, and the guard checks them for all tenants. What
@@ -296,10 +317,12 @@ DECLARE
 BEGIN
   SELECT format('SELECT EXISTS (SELECT FROM %s AS c WHERE %s AND NOT EXISTS (SELECT FROM %s AS p WHERE %s))',
                 k.conrelid::regclass, string_agg(format('c.%I IS NOT NULL', c.attname), ' AND '),
-                k.confrelid::regclass, string_agg(format('p.%I = c.%I', p.attname, c.attname), ' AND '))
+                k.confrelid::regclass, string_agg(format('p.%I OPERATOR(%I.%s) c.%I', p.attname, n.nspname, o.oprname, c.attname), ' AND '))
   INTO question
   FROM pg_constraint AS k
-  CROSS JOIN LATERAL unnest(k.conkey, k.confkey) AS pair (mine, other)
+  CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) AS pair (mine, other, equal)
+  JOIN pg_operator AS o ON o.oid = pair.equal
+  JOIN pg_namespace AS n ON n.oid = o.oprnamespace
   JOIN pg_attribute AS c ON c.attrelid = k.conrelid AND c.attnum = pair.mine
   JOIN pg_attribute AS p ON p.attrelid = k.confrelid AND p.attnum = pair.other
   WHERE k.oid = key AND k.contype = 'f'
@@ -341,6 +364,9 @@ BEGIN
     LEFT JOIN pg_policy AS p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
     WHERE (d.classid = 'pg_class'::regclass OR p.oid IS NOT NULL) AND NOT d.in_extension;
   END IF;
+  IF tg_tag = 'ALTER TYPE' THEN  -- tables of a composite type get its attributes
+    SELECT touched || array_agg(c.oid) INTO touched FROM pg_class AS c WHERE c.reloftype <> 0;
+  END IF;
   IF touched IS NULL THEN
     RETURN;
   END IF;
@@ -373,7 +399,7 @@ BEGIN
   END LOOP;
 
   -- Whose a row is must be said; of a table that is new that can be demanded without a long look.
-  IF bound AND tg_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') THEN
+  IF bound AND tg_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE SCHEMA') THEN
     FOR t IN SELECT f.name, f."column" FROM :"schema".tenant_tables AS f
              WHERE f.relation = ANY (touched) AND f.kind IN ('r', 'p') AND NOT f.not_null AND NOT f.partition LOOP
       BEGIN
@@ -384,13 +410,14 @@ BEGIN
     END LOOP;
   END IF;
 
-  -- The check of a foreign key that ALTER TABLE made or validated: its own saw no rows, or one tenant's. That of a role
-  -- that no policy binds saw them all.
-  IF bound AND tg_tag = 'ALTER TABLE' THEN
+  -- The check of a foreign key that ALTER TABLE made or validated, or made anew with a key of the parent's: its own saw no
+  -- rows. That of a role that no policy binds saw them all, and tenant_id() hides none from others than the owner.
+  IF bound AND tg_tag = 'ALTER TABLE'
+     AND has_function_privilege(format('%I.refers_to_none(oid)', :'schema'), 'EXECUTE') THEN
     FOR t IN
       SELECT k.oid AS key, k.conname AS name, k.conrelid::regclass AS child, k.confrelid::regclass AS parent
       FROM pg_constraint AS k
-      WHERE k.contype = 'f' AND k.convalidated AND k.conrelid = ANY (touched)
+      WHERE k.contype = 'f' AND k.convalidated AND (k.conrelid = ANY (touched) OR k.confrelid = ANY (touched))
         AND age(k.xmin) <= age(pg_current_xact_id()::xid)
     LOOP
       IF :"schema".refers_to_none(t.key) THEN
@@ -438,7 +465,7 @@ BEGIN
       ('pgstead_guard_altered', 'ddl_command_end', 'altering', '{ALTER TABLE}')) AS w (name, event, function, tags)
   LOOP
     IF EXISTS (SELECT FROM pg_event_trigger AS e WHERE e.evtname = wanted.name
-               AND (e.evtfoid <> to_regproc(format('%I.%I', :'schema', wanted.function)) OR e.evtevent <> wanted.event
+               AND (e.evtfoid IS DISTINCT FROM to_regprocedure(format('%I.%I()', :'schema', wanted.function)) OR e.evtevent <> wanted.event
                     OR e.evttags IS DISTINCT FROM wanted.tags
                     OR pg_get_userbyid(e.evtowner) <> current_user)) THEN
       EXECUTE format('DROP EVENT TRIGGER %I', wanted.name);
@@ -456,6 +483,24 @@ EXCEPTION WHEN insufficient_privilege THEN
   IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
     RAISE;
   END IF;
+END $$;
+
+-- Whoever can make tables runs the guard, and it does nothing that its caller may not do.
+DO $$
+DECLARE
+  maker record;
+BEGIN
+  FOR maker IN
+    SELECT r.rolname FROM pg_catalog.pg_roles AS r
+    WHERE NOT r.rolsuper AND r.rolname !~ '^pg_'
+      AND (r.rolname = :'owner' OR has_database_privilege(r.oid, current_database(), 'CREATE, TEMPORARY')
+           OR EXISTS (SELECT FROM pg_catalog.pg_namespace AS n
+                      WHERE n.nspname !~ '^pg_' AND has_schema_privilege(r.oid, n.oid, 'CREATE')))
+  LOOP
+    EXECUTE format('GRANT SELECT ON %I.tenant_tables, %I.tenant_views TO %I', :'schema', :'schema', maker.rolname);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %I.protect(oid), %I.isolation_problems(oid[]) TO %I',
+                   :'schema', :'schema', maker.rolname);
+  END LOOP;
 END $$;
 
 -- ---- what one role's sessions could learn of each other -----------------------------------------------

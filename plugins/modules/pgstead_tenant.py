@@ -86,26 +86,22 @@ class Table:
 
     def add(self, values: dict[str, Any], dry: bool) -> dict[str, Any]:
         """A new row; in check mode only its values are tried, because an insert would use up a number of a sequence."""
-        given = [None if value is None else str(value) for value in values.values()]
+        given = {name: None if value is None else str(value) for name, value in values.items()}
         if dry:
             types = {column["name"]: column["type"] for column in self.columns}
-            for name, value in zip(values, given):  # noqa: B905 - strict= is for Python 3.10, where it is the same
+            for name, value in given.items():
                 pg.rows(self.connection, f"SELECT CAST(%s AS {types[name]})", [value])
             shown = {name: tenants.UNSHOWN if name in self.secret else value for name, value in values.items()}
             return {"tenant": shown}
-        key = next(column for column in self.columns if column["name"] == self.key)
-        made = next((v for name, v in zip(values, given) if name == self.key), None)  # noqa: B905 - as above
-        if made is None:  # the policy demands that the tenant is set before its row is there
-            names = [*[name for name in values if name != self.key], self.key]
-            made = str(pg.rows(self.connection, f"SELECT ({key['default']})::text AS key")[0]["key"])
-            given = [*[v for name, v in zip(values, given) if name != self.key], made]  # noqa: B905 - as above
-        else:
-            names = list(values)
-        context = token.sign(self.signing_key, made) if self.signing_key else made
+        if given.get(self.key) is None:  # the policy demands that the tenant is set before its row is there
+            default = next(column["default"] for column in self.columns if column["name"] == self.key)
+            given[self.key] = str(pg.rows(self.connection, f"SELECT ({default})::text AS key")[0]["key"])
+        tenant = given[self.key]
+        context = token.sign(self.signing_key, tenant) if self.signing_key else tenant
         pg.rows(self.connection, f"SELECT {ident(self.names['schema'])}.set_tenant(%s)", [context])
-        slots = {f"value{i}": value for i, value in enumerate(given)}
+        slots = {f"value{i}": value for i, value in enumerate(given.values())}
         parts = self.names | {
-            "columns": ", ".join(ident(name).replace("%", "%%") for name in names),
+            "columns": ", ".join(ident(name).replace("%", "%%") for name in given),
             "values": ", ".join(f"%({slot})s" for slot in slots),
         }
         return {"tenant": self._row(self._rows("add", parts, hidden=self.secret, **slots))}

@@ -21,6 +21,7 @@ except ImportError:  # a fresh host in check mode: nothing is installed yet
 
 
 OS_USER = "postgres"
+SOCKET = "/var/run/postgresql"
 # Option of modules that administer a server, and may find a managed one: libpq's parameters for its admin.
 MANAGED: dict[str, Any] = {
     "type": "dict",
@@ -95,7 +96,15 @@ def login(**parameters: Any) -> Any:
     return connection
 
 
-def connect(database: str, port: int, socket: str = "/var/run/postgresql", timeout: int = 10) -> Any:
+def _open(**parameters: Any) -> Any:
+    """A psycopg2 connection of pgstead's own, by the parameters of psycopg2.connect."""
+    _require()
+    connection = psycopg2.connect(application_name="pgstead", **parameters)
+    connection.set_client_encoding("UTF8")
+    return connection
+
+
+def connect(database: str, port: int, socket: str = SOCKET, timeout: int = 10) -> Any:
     """A psycopg2 connection as the superuser, by peer over the socket.
 
     Statements that fail in it are kept out of the server's log: they may carry a password verifier.
@@ -103,15 +112,14 @@ def connect(database: str, port: int, socket: str = "/var/run/postgresql", timeo
     Raises:
         psycopg2.Error: the server does not answer, or has no such database.
     """
-    _require()
+    _require()  # before its OS user is looked for
     with acting_as(OS_USER):
-        connection = psycopg2.connect(
+        return _open(
             dbname=database,
             host=socket,
             port=port,
             user="postgres",
             connect_timeout=timeout,
-            application_name="pgstead",
             options=options(
                 log_min_error_statement="panic",
                 log_statement="none",
@@ -119,8 +127,6 @@ def connect(database: str, port: int, socket: str = "/var/run/postgresql", timeo
                 lc_messages="C",  # messages are compared
             ),
         )
-    connection.set_client_encoding("UTF8")
-    return connection
 
 
 def administer(database: str, port: int, managed: dict[str, Any] | None) -> Any:
@@ -136,13 +142,8 @@ def administer(database: str, port: int, managed: dict[str, Any] | None) -> Any:
     """
     if not managed:
         return connect(database, port)
-    _require()
-    own = {"connect_timeout": 10, "application_name": "pgstead", "options": options()}
     given = {name: value for name, value in managed.items() if value is not None}
-    parameters: dict[str, Any] = own | given | {"dbname": database}
-    connection = psycopg2.connect(**parameters)
-    connection.set_client_encoding("UTF8")
-    return connection
+    return _open(**{"connect_timeout": 10, "options": options()} | given | {"dbname": database})
 
 
 def log_in_as(role: str, password: str, database: str, port: int, acting_for: str) -> Any:
@@ -158,19 +159,15 @@ def log_in_as(role: str, password: str, database: str, port: int, acting_for: st
     Raises:
         psycopg2.Error: refused, or not reachable.
     """
-    _require()
-    connection = psycopg2.connect(
+    return _open(
         dbname=database,
-        host="/var/run/postgresql",
+        host=SOCKET,
         port=port,
         user=role,
         password=password,
         connect_timeout=10,
-        application_name="pgstead",
         options=options(role=acting_for),
     )
-    connection.set_client_encoding("UTF8")
-    return connection
 
 
 _AS_JSON = "SELECT pg_catalog.to_jsonb(q) FROM (:query) AS q"

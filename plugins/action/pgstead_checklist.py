@@ -17,10 +17,11 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         lines = self._task.args["lines"]
         red = [line for line in lines if not line["ok"]]
+        marks = ["FAILED" if not line["ok"] else "look" if line.get("look") else "ok" for line in lines]
         rows = [
-            f"{'ok    ' if line['ok'] else 'FAILED'}  {line['area']:<28} {line['title']}: {line['found']}"
-            + ("" if line["ok"] else f"  -> {line['fix']}")
-            for line in lines
+            f"{mark:<6}  {line['area']:<28} {line['title']}: {line['found']}"
+            + ("" if mark == "ok" else f"  -> {line['fix']}")
+            for mark, line in zip(marks, lines, strict=True)
         ]
         result |= {
             "failed": bool(red),

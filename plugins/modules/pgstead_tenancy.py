@@ -137,28 +137,27 @@ class Database:
     def _obstacles(self) -> list[str]:
         tables, wanted = self._ask("tables"), self.entry["tenancy"]
         nulls = {
-            table["name"]: self._count(f"SELECT count(*) FROM {table['name']} WHERE {ident(table['column'])} IS NULL")
+            table["name"]: self._count(
+                table, f"SELECT count(*) FROM {table['name']} WHERE {ident(table['column'])} IS NULL"
+            )
             for table in tables
-            if not table["not_null"] and table["kind"] != "f" and not table["partition"]
+            if table["fits"] and not table["not_null"] and table["kind"] != "f" and not table["partition"]
         }
         if not any(table["name"] == f"{wanted['namespace']}.{wanted['table']}" for table in tables):
             self.notes.append(f"{self.name}: waits for its table {wanted['table']}")
         others = [row["name"] for row in self._ask("shared")]
         return tenancy.obstacles(self.entry, tables, others, nulls)
 
-    def _count(self, query: str) -> int:
+    def _count(self, table: dict[str, Any], query: str) -> int:
         """Rows of an owner's table: counted with the rights of who sees all of them, and is no superuser."""
         if not self.admin["super"]:
             return int(self._rows(query)[0]["count"])
         parameters = self.module.params
-        # The guard's role where an earlier deploy made it; before the first one no policy binds the owner.
-        reader, owner = tenancy.guard_role(self.name), self.entry["owner"]
         with closing(pg.administer(self.name, parameters["port"], parameters["managed"])) as connection:
-            known = "SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = %s AND pg_has_role(oid, %s, 'USAGE')"
-            if not pg.rows(connection, known, [reader, owner]):
-                reader = owner
+            asked = tenancy.render(parameters["queries"]["reader"], tenancy.names(self.entry))
+            (found,) = pg.rows(connection, asked, {"relation": table["relation"]})
             connection.rollback()
-            return int(pg.rows_seen_by(connection, reader, query)[0]["count"])
+            return int(pg.rows_seen_by(connection, found["reader"], query)[0]["count"])
 
     def sweep(self) -> None:
         """Protects what is there already; each step is a transaction of its own."""
@@ -167,6 +166,7 @@ class Database:
         if self.admin["super"]:  # the guard would do it all again after each statement
             self._rows("SET session_replication_role = replica")
         self._sweep(dry=False)
+        self._rows(f"SELECT {self.own}.remember()")
 
     def _sweep(self, dry: bool) -> None:
         tables = [table for table in self._ask("tables") if table["kind"] != "f"]

@@ -62,6 +62,14 @@ STATEMENTS: dict[str, tuple[str, str]] = {
     ),
     "reference": ("has no table without tenants that refers to tenants' rows", "give it the tenant column"),
     "unique": ("has no unique index that tells of other tenants", "put the tenant column into it"),
+    "inheritance": (
+        "has no tenant table that is read through one without tenants",
+        "ALTER TABLE ... NO INHERIT ..., or give the parent the tenant column",
+    ),
+    "lost": (
+        "still isolates what was isolated once",
+        "give it back its tenant column; or, if it is everybody's now, name it in tenancy.shared",
+    ),
     "view": ("has views that see no more than who asks", "ALTER VIEW ... SET (security_invoker = on)"),
     "materialized view": ("has no materialized view of tenants' rows", "make it a table with the tenant column"),
     "foreign table": ("has no foreign table with tenants' rows", "isolate them where they are"),
@@ -102,8 +110,16 @@ def catalog_lines(connection: Any, queries: dict[str, str], area: str, bypass: l
     free = [row["role"] for row in pg.rows(connection, queries["bypass"]) if row["role"] not in bypass]
     fix = "ALTER ROLE ... NOBYPASSRLS, or declare reach: all_tenants"
     lines.append(Line(area, "has no undeclared role beyond policies", not free, ", ".join(free) or "none", fix))
-    shared = [f"{row['name']} ({row['reason']})" for row in pg.rows(connection, queries["shared"])]
-    lines.append(Line(area, "isolates all tables but these", True, ", ".join(shared) or "no exception"))
+    fired = ", ".join(row["name"] for row in pg.rows(connection, queries["triggers"]))
+    title = "runs none of its triggers past all policies but these, by foreign keys"
+    lines.append(Line(area, title, True, fired or "none"))
+    shared = pg.rows(connection, queries["shared"])
+    found_open = [row["name"] for row in shared if row["open"] and not row["declared"]]
+    text = ", ".join(f"{row['name']} ({row['reason']})" for row in shared) or "no exception"
+    if found_open:
+        text = f"{', '.join(found_open)}: one tenant can leave there what another reads"
+    fix = "give them the tenant column, or name them in tenancy.shared"
+    lines.append(Line(area, "isolates all tables but these", True, text, fix, look=bool(found_open)))
     return lines
 
 
@@ -258,7 +274,7 @@ def database_lines(module: AnsibleModule, entry: dict[str, Any]) -> list[Line]:
     own = [role for role in parameters["roles"] if role["database"] in ("", entry["name"])]
     bypass = [role["name"] for role in own if "BYPASSRLS" in role["attributes"]]
     role = next((r for r in own if r["kind"] == "app" and "pooled" in r["endpoints"]), None)
-    values = entry["tenancy"] | {"role": role["name"] if role else ""}
+    values = tenancy.names(entry) | {"role": role["name"] if role else ""}
     queries = {name: tenancy.render(text, values) for name, text in parameters["queries"].items()}
     try:
         with closing(pg.administer(entry["name"], parameters["port"], parameters["managed"])) as connection:

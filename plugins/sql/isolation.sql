@@ -54,7 +54,34 @@ WHERE kind IN ('r', 'p') AND has_table_privilege(:'role', relation, 'SELECT')
 ORDER BY name;
 
 -- name: shared
-SELECT name, reason FROM :"schema".shared_tables ORDER BY name;
+SELECT name, reason, declared, open FROM :"schema".shared_tables ORDER BY name;
+
+-- name: reader
+-- Who may read all rows of a table: the guard's role where an earlier deploy made it; before the first one no policy binds
+-- the owner. What somebody else made, a restore as superuser for example, is read by its maker.
+-- Parameters: relation.
+SELECT r.rolname AS reader
+FROM pg_catalog.pg_roles AS r
+JOIN pg_catalog.pg_class AS c ON c.oid = %(relation)s
+WHERE r.oid = c.relowner OR (r.rolname IN (:'guard_role', :'owner') AND has_table_privilege(r.oid, c.oid, 'SELECT'))
+ORDER BY r.rolname = :'guard_role' DESC, r.rolname = :'owner' DESC
+LIMIT 1;
+
+-- name: triggers
+-- Triggers (and rules) that PostgreSQL runs past all policies: what fires when a foreign key changes or deletes rows.
+SELECT format('%s of %s', fired.name, t.name) AS name
+FROM :"schema".tenant_tables AS t
+JOIN (
+  SELECT tgrelid AS relation, tgname AS name, tgtype & 8 > 0 AS deletes, tgtype & 16 > 0 AS updates
+  FROM pg_catalog.pg_trigger WHERE NOT tgisinternal AND tgtype & 2 > 0
+  UNION ALL
+  SELECT ev_class, rulename, ev_type = '4', ev_type = '2' FROM pg_catalog.pg_rewrite WHERE ev_type IN ('2', '4')
+) AS fired ON fired.relation = t.relation
+WHERE EXISTS (SELECT FROM pg_catalog.pg_constraint AS k
+              WHERE k.contype = 'f' AND k.conrelid = t.relation
+                AND (fired.deletes AND k.confdeltype = 'c'
+                     OR fired.updates AND (k.confdeltype IN ('n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))))
+ORDER BY 1;
 
 -- name: bypass
 -- Login roles of this database that no policy binds, besides the superuser.

@@ -73,3 +73,34 @@ def test_deleting_a_parent_takes_ones_own_children_alone(site: Site) -> None:
         cursor.execute("SELECT count(*) FROM children")
         assert cursor.fetchone()[0] == 3
         cursor.execute("ROLLBACK")
+
+
+def test_what_a_cascade_fires_sees_all_tenants_before_and_ones_own_after(site: Site) -> None:
+    """PostgreSQL runs BEFORE triggers of a cascade as the owner with FORCE off; a condition on the tenant binds it."""
+    with site.client("direct", site.migrator) as cursor:
+        cursor.execute(f"""
+            CREATE TABLE seen (rows bigint, own bigint, fired text);
+            CREATE TABLE cascaded ({site.column} {site.type}, parent bigint,
+                FOREIGN KEY ({site.column}, parent) REFERENCES parents ON DELETE CASCADE);
+            CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                INSERT INTO public.seen
+                SELECT count(*), count(*) FILTER (WHERE p.{site.column} = OLD.{site.column}), TG_WHEN
+                FROM public.parents AS p;
+                RETURN OLD;
+            END $$;
+            CREATE TRIGGER b BEFORE DELETE ON cascaded FOR EACH ROW EXECUTE FUNCTION look();
+            CREATE TRIGGER a AFTER DELETE ON cascaded FOR EACH ROW EXECUTE FUNCTION look();
+            GRANT SELECT, INSERT ON seen, cascaded TO {site.app};
+        """)
+    try:
+        with site.client() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute(site.set_tenant(site.a))
+            cursor.execute(f"INSERT INTO cascaded VALUES ('{site.a}', 1)")
+            cursor.execute("DELETE FROM parents WHERE id = 1")
+            cursor.execute("SELECT fired, rows, own FROM seen ORDER BY fired")
+            assert cursor.fetchall() == [("AFTER", 2, 2), ("BEFORE", 7, 2)]
+            cursor.execute("ROLLBACK")
+    finally:
+        with site.client("direct", site.migrator) as cursor:
+            cursor.execute("DROP TABLE cascaded, seen; DROP FUNCTION look")

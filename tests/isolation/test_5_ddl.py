@@ -109,10 +109,11 @@ MADE = {
     "ALTER POLICY for a role": [NEW, "ALTER POLICY {prefix}t ON ddl.t TO {owner}"],
     "RENAME POLICY": [NEW, "ALTER POLICY {prefix}t ON ddl.t RENAME TO gone"],
     "a permissive hole": [NEW, "CREATE POLICY hole ON ddl.t USING (true)"],
-    "DROP COLUMN and ADD COLUMN": [
+    "made an extension's": [
         NEW,
-        "ALTER TABLE ddl.t DROP COLUMN {column} CASCADE",
-        "ALTER TABLE ddl.t ADD {column} {type}",
+        "CREATE EXTENSION tcn SCHEMA ddl",
+        "ALTER EXTENSION tcn ADD TABLE ddl.t",
+        "ALTER TABLE ddl.t DISABLE ROW LEVEL SECURITY",
     ],
     "several in one string": [NEW + "; ALTER TABLE ddl.t DISABLE ROW LEVEL SECURITY; CREATE TABLE ddl.v (n int)"],
 }
@@ -122,7 +123,8 @@ def values(site: Site) -> dict[str, Any]:
     return {
         "column": site.column, "type": site.type, "a": site.a, "b": site.b, "prefix": site.tenancy["policy_prefix"],
         "owner": site.owner, "set_a": site.set_tenant(site.a).removeprefix("SELECT "),
-        "set_b": site.set_tenant(site.b).removeprefix("SELECT "),
+        "set_b": site.set_tenant(site.b).removeprefix("SELECT "), "app": site.app,
+        "table": site.tenancy["table"], "key": site.tenancy["key"],
     }  # fmt: skip
 
 
@@ -149,15 +151,25 @@ def test_a_new_tables_column_is_not_null(site: Site, owner: Owner) -> None:
     )
 
 
-@pytest.mark.parametrize("change", ["DROP COLUMN {column} CASCADE", "RENAME COLUMN {column} TO elsewhere"])
-def test_a_table_that_loses_its_column_shows_nothing_any_more(site: Site, owner: Owner, change: str) -> None:
-    owner.execute(NEW.format(**values(site)))
-    owner.insert(site.b, n=7)
-    owner.execute(f"ALTER TABLE ddl.t {change}".format(**values(site)))
-    owner.opens()
-    with site.tenant(site.a) as cursor:
-        cursor.execute("SELECT * FROM ddl.t")
-        assert cursor.fetchall() == []
+GRANTED = {
+    "ALL": [NEW, "GRANT ALL ON ddl.t TO {app}"],
+    "to everybody": [NEW, "GRANT SELECT, TRUNCATE ON ALL TABLES IN SCHEMA ddl TO PUBLIC"],
+    "a column": [NEW, "GRANT SELECT, REFERENCES (n) ON ddl.t TO {app}"],
+    "by default": ["ALTER DEFAULT PRIVILEGES IN SCHEMA ddl GRANT ALL ON TABLES TO {app}", NEW],
+    "before it was a tenant's": ["CREATE TABLE ddl.t (n int)", "GRANT ALL ON ddl.t TO {app}",
+                                 "ALTER TABLE ddl.t ADD {column} {type}"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("statements", GRANTED.values(), ids=GRANTED)
+def test_a_grant_gives_no_right_that_goes_around_policies(
+    site: Site, owner: Owner, superuser: Any, statements: list[str]
+) -> None:
+    for statement in statements:
+        owner.execute(statement.format(**values(site)))
+    asked = [f"has_any_column_privilege('{site.app}', 'ddl.t', '{right}')" for right in ("SELECT", "REFERENCES")]
+    asked += [f"has_table_privilege('{site.app}', 'ddl.t', '{right}')" for right in ("TRUNCATE", "TRIGGER")]
+    assert superuser(f"SELECT {', '.join(asked)}", site.name) == "t|f|f|f"
 
 
 def test_an_applications_own_policy_narrows_what_a_tenant_sees(site: Site, owner: Owner) -> None:
@@ -199,6 +211,10 @@ def test_a_view_over_a_table_that_becomes_a_tenants_is_bound_as_well(site: Site,
         unbound(cursor, "SELECT * FROM ddl.v")
 
 
+BARE = "CREATE TABLE ddl.p (n int)"
+READS = (
+    "CREATE FUNCTION ddl.f(int DEFAULT 0) RETURNS bigint STABLE LANGUAGE sql AS 'SELECT count(*) FROM public.parents';"
+)
 U = "CREATE TABLE ddl.u (id bigint PRIMARY KEY, {column} {type} NOT NULL)"
 REFUSED = {
     "a materialized view": "CREATE MATERIALIZED VIEW ddl.m AS SELECT 1 FROM parents",
@@ -208,6 +224,30 @@ REFUSED = {
     " ALTER TABLE ddl.t ADD FOREIGN KEY (u) REFERENCES ddl.u",
     "a reference from a table without tenants": f"{U}; CREATE TABLE ddl.x (u bigint REFERENCES ddl.u)",
     "a column of another type": "CREATE TABLE ddl.t ({column} point)",
+    "a materialized view, later by the view under it": "CREATE VIEW ddl.v AS SELECT 1::bigint AS id;"
+    " CREATE MATERIALIZED VIEW ddl.m AS TABLE ddl.v; CREATE OR REPLACE VIEW ddl.v AS SELECT id FROM parents",
+    "one of a table that becomes a tenant's": "CREATE TABLE ddl.t (n int);"
+    " CREATE MATERIALIZED VIEW ddl.m AS TABLE ddl.t; ALTER TABLE ddl.t ADD {column} {type}",
+    "one by a function": f"{READS} CREATE MATERIALIZED VIEW ddl.m AS SELECT ddl.f() WITH NO DATA",
+    "one by an operator's function": f"{READS} CREATE OPERATOR ddl.! (RIGHTARG = int, FUNCTION = ddl.f);"
+    " CREATE VIEW ddl.v AS SELECT OPERATOR(ddl.!) 1 AS n; CREATE MATERIALIZED VIEW ddl.m AS TABLE ddl.v WITH NO DATA",
+    "a parent without tenants": f"{BARE}; CREATE TABLE ddl.t ({{column}} {{type}}) INHERITS (ddl.p)",
+    "such a parent of one that is there": f"{BARE}; {NEW}; ALTER TABLE ddl.t INHERIT ddl.p",
+    "such a parent of one that gets the column": f"{BARE}; CREATE TABLE ddl.t () INHERITS (ddl.p);"
+    " ALTER TABLE ddl.t ADD {column} {type}",
+    "such a parent of a parent": f"{BARE}; CREATE TABLE ddl.t ({{column}} {{type}}, n int);"
+    " CREATE TABLE ddl.u () INHERITS (ddl.t); ALTER TABLE ddl.t INHERIT ddl.p",
+    "a parent that loses the column": f"{NEW}; CREATE TABLE ddl.u () INHERITS (ddl.t);"
+    " ALTER TABLE ONLY ddl.t DROP COLUMN {column} CASCADE",
+    "the loss of the column": f"{NEW}; ALTER TABLE ddl.t DROP COLUMN {{column}} CASCADE",
+    "the loss of the column with its type": "CREATE DOMAIN ddl.d AS {type}; CREATE TABLE ddl.t ({column} ddl.d, n int);"
+    " DROP DOMAIN ddl.d CASCADE",
+    "another column in its place": f"{NEW}; ALTER TABLE ddl.t DROP COLUMN {{column}} CASCADE, ADD {{column}} {{type}}",
+    "another name of the column": f"{NEW}; ALTER TABLE ddl.t RENAME {{column}} TO elsewhere",
+    "another name of the tenant table": "ALTER TABLE {table} RENAME TO elsewhere",
+    "another name of its key": "ALTER TABLE {table} RENAME {key} TO elsewhere",
+    "another schema of it": "ALTER TABLE {table} SET SCHEMA ddl",
+    "another name of its schema": "ALTER SCHEMA public RENAME TO elsewhere",
 }
 
 
@@ -286,5 +326,6 @@ def test_an_index_is_made_whatever_else_is_wrong(site: Site, owner: Owner, super
 
 
 def test_a_table_without_the_column_is_left_alone(site: Site, owner: Owner) -> None:
-    owner.execute("CREATE TABLE ddl.t (n int)")
+    owner.execute("CREATE TABLE ddl.t (n int); CREATE TABLE ddl.u () INHERITS (ddl.t); ALTER TABLE ddl.t RENAME n TO m")
+    owner.execute("CREATE MATERIALIZED VIEW ddl.m AS SELECT upper('x'), m FROM ddl.t; ALTER TABLE ddl.t ADD o int")
     assert owner.one("SELECT relrowsecurity FROM pg_class WHERE oid = 'ddl.t'::regclass") is False

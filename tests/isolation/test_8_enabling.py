@@ -47,13 +47,16 @@ def database(superuser: Any) -> Iterator[None]:
             CREATE TABLE goods (id bigint PRIMARY KEY, shop_id integer REFERENCES shops (id), label text);
             CREATE TABLE notes (id bigint PRIMARY KEY, shop_id text);
             CREATE TABLE countries (code text PRIMARY KEY);
+            CREATE TABLE restored (shop_id integer);
             CREATE VIEW labels AS SELECT label FROM goods;
             INSERT INTO shops VALUES ({A}, 'a'), ({B}, 'b');
             INSERT INTO goods SELECT i, CASE i % 2 WHEN 0 THEN {A} ELSE {B} END, 'g'
               FROM generate_series(1, 20000) AS i;
             INSERT INTO goods VALUES (0, NULL, 'of nobody');
             INSERT INTO notes VALUES (1, '{A}');
+            INSERT INTO restored VALUES ({A}), (NULL);
         """)
+    superuser("ALTER TABLE restored OWNER TO postgres", "adopted")
     yield
     assert playbook("site")["rc"] == 0
     superuser("DROP DATABASE adopted WITH (FORCE)")
@@ -72,7 +75,8 @@ def test_everything_in_the_way_is_listed_and_nothing_changed(superuser: Any) -> 
     done = deploy(tenancy=TENANCY)
     assert done["rc"] != 0
     assert "column shop_id of public.notes is text, declared is integer" in done["stdout"]
-    assert "1 rows of public.goods have no shop_id" in done["stdout"]
+    for table in ("goods", "restored"):
+        assert f"1 rows of public.{table} have no shop_id" in done["stdout"]
     assert isolated(superuser) == ""
     assert superuser("SELECT to_regnamespace('app') IS NULL", "adopted") == "t"
 
@@ -92,6 +96,7 @@ def test_a_table_that_is_not_there_is_said(superuser: Any) -> None:
 def test_a_table_in_use_stops_nobody_for_long_and_a_later_deploy_goes_on(superuser: Any) -> None:
     with session("adopted_migrator") as connection, connection.cursor() as cursor:
         cursor.execute("DELETE FROM goods WHERE shop_id IS NULL; DROP TABLE notes")
+    superuser("DROP TABLE restored", "adopted")
     with session("adopted_app") as reader, reader.cursor() as cursor:
         cursor.execute("BEGIN; SELECT count(*) FROM goods")
         done = deploy(tenancy=TENANCY)
@@ -139,3 +144,8 @@ def test_what_the_guard_would_refuse_is_let_by_with_a_warning_where_that_is_decl
         assert "does not carry the tenant" in connection.notices[-1]
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):  # what can be isolated is, all the same
             cursor.execute("SELECT * FROM tags")
+        cursor.execute(f"BEGIN; SELECT app.set_tenant({A}); INSERT INTO tags VALUES ({A}); COMMIT")
+        cursor.execute("ALTER TABLE tags DROP COLUMN shop_id CASCADE")
+        assert "was isolated by a column that it no longer has" in "".join(connection.notices)
+        cursor.execute("SELECT * FROM tags")
+        assert cursor.fetchall() == []

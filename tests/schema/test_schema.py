@@ -328,7 +328,13 @@ def test_the_history_of_a_deal_is_every_status_it_had(tenants: list[str]) -> Non
         f"DELETE FROM deal_status_history WHERE deal_id = '{deal}'",
     ):
         assert state_of(tenant, by_hand) == "42501"
+    # The trigger that refuses runs past all policies where a deal is deleted: it reads no table, and changes none.
+    everybodys = "SELECT count(*) FROM deal_status_history"
+    ((customer,),) = within(tenants[1], CUSTOMER.format("NULL"))
+    within(tenants[1], f"INSERT INTO deals (customer_id) VALUES ('{customer}')")
+    before = within(tenants[1], everybodys)
     assert within(tenant, f"DELETE FROM deals WHERE id = '{deal}'", history) == []
+    assert within(tenants[1], everybodys) == before != [(0,)]
 
 
 def test_a_reference_never_leaves_the_tenant(tenants: list[str]) -> None:

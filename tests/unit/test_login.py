@@ -191,4 +191,5 @@ def test_an_error_is_told_by_what_the_server_said(text: str, said: str) -> None:
 
 def test_lines_go_out_as_plain_data() -> None:
     line = login.Line("server", "it runs", True, "yes")
-    assert login.as_dicts([line]) == [{"area": "server", "title": "it runs", "ok": True, "found": "yes", "fix": ""}]
+    plain = {"area": "server", "title": "it runs", "ok": True, "found": "yes", "fix": "", "look": False}
+    assert login.as_dicts([line]) == [plain]

@@ -45,6 +45,15 @@ def test_a_table_may_be_in_another_schema() -> None:
     assert (other["tenancy"]["namespace"], other["tenancy"]["table"]) == ("crm", "shops")
 
 
+def test_shared_tables_are_named_with_their_schema_and_isolated_ones_are_none_of_them() -> None:
+    shared = TENANCY | {"shared": ["makes", 'crm."x"']}
+    (database,) = model.expand([{"name": "d", "tenancy": shared}], [])["databases"]
+    assert tenancy.names(database)["shared"] == r'{"public.makes","crm.\"x\""}'
+    assert tenancy.obstacles(database, [table("shops"), table("makes")], [], {}) == [
+        "databases[d].tenancy.shared: public.makes has the tenant column shop_id and is isolated; take it out"
+    ]
+
+
 OBSTACLES: dict[str, tuple[list[dict[str, Any]], list[str], dict[str, int], str]] = {
     "a table that is not there": (
         [table("goods"), table("orders")], ["public.shop"], {},

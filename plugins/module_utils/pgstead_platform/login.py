@@ -47,6 +47,7 @@ class Line:
         ok: whether it does.
         found: what the running system answered.
         fix: what to do where it does not hold.
+        look: it holds, and what was found is for people to decide: `fix` says how.
     """
 
     area: str
@@ -54,6 +55,7 @@ class Line:
     ok: bool
     found: str
     fix: str = ""
+    look: bool = False
 
 
 def as_dicts(lines: list[Line]) -> list[dict[str, Any]]:

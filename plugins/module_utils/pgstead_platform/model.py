@@ -148,18 +148,19 @@ def _database(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _tenancy(name: str, entry: dict[str, Any] | None) -> dict[str, str] | None:
+def _tenancy(name: str, entry: dict[str, Any] | None) -> dict[str, Any] | None:
     """Of a database's name; None where it has no tenants.
 
-    The tenant table's schema is apart (`namespace`), and `token` is the name of the secret that tokens are signed with,
-    "" where there are none.
+    The tenant table's schema is apart (`namespace`), tables in `shared` have theirs, and `token` is the name of the
+    secret that tokens are signed with, "" where there are none.
     """
     if not entry:
         return None
-    given = {key: str(value) for key, value in entry.items() if value is not None}
+    given = {key: str(value) for key, value in entry.items() if value is not None and key != "shared"}
+    shared = [name if "." in name else f"public.{name}" for name in map(str, entry.get("shared") or [])]
     namespace, dot, table = given["table"].rpartition(".")
     token = f"{name}_tenant_token" if _truth(entry.get("token"), False) else ""
-    own = {"namespace": namespace if dot else "public", "table": table, "token": token}
+    own = {"namespace": namespace if dot else "public", "table": table, "token": token, "shared": shared}
     return TENANCY_DEFAULTS | given | own
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from typing import Any
 
@@ -36,7 +37,8 @@ def render(sql: str, values: dict[str, str]) -> str:
 def names(database: dict[str, Any]) -> dict[str, str]:
     """What tenancy.sql is rendered with, of an expanded database."""
     values = dict(database["tenancy"])
-    own = {"owner": database["owner"], "guard_role": guard_role(database["name"])}
+    shared = ",".join(json.dumps(name, ensure_ascii=False) for name in values["shared"])
+    own = {"owner": database["owner"], "guard_role": guard_role(database["name"]), "shared": f"{{{shared}}}"}
     return values | own | {"type": TYPES[values["type"]]}
 
 
@@ -75,6 +77,11 @@ def obstacles(
         "write its type, or change the column's"
         for table in tables
         if not table["fits"]
+    ]
+    found += [
+        f"{path}.shared: {table['name']} has the tenant column {table['column']} and is isolated; take it out"
+        for table in tables
+        if table["name"] in tenancy["shared"]
     ]
     found += [
         f"{path}.column: {count} rows of {name} have no {tenancy['column']}; say whose they are, or delete them"

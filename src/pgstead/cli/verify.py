@@ -54,10 +54,11 @@ def _show(host: str, result: dict[str, Any]) -> None:
     table = Table("", "", "statement", "found", title=f"checklist of {host}", title_justify="left", pad_edge=False)
     previous = ""
     for line in sorted(result["checklist"], key=lambda line: _order(line["area"])):
-        mark = "[green]✓[/green]" if line["ok"] else "[red]✗[/red]"
+        look = line.get("look", False)
+        mark = "[red]✗[/red]" if not line["ok"] else "[yellow]![/yellow]" if look else "[green]✓[/green]"
         area = line["area"] if line["area"] != previous else ""
         previous = line["area"]
-        found = line["found"] if line["ok"] else f"{line['found']}\n-> {line['fix']}"
+        found = line["found"] if line["ok"] and not look else f"{line['found']}\n-> {line['fix']}"
         table.add_row(mark, escape(area), escape(line["title"]), escape(found))
     console.print(table)
     for url in result["urls"]:

@@ -13,13 +13,13 @@ BEGIN
     SELECT p.oid::regprocedure::text AS object, p.proowner AS owner
     FROM pg_catalog.pg_proc AS p
     WHERE p.pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = :'schema')
-      AND p.proname IN ('protect', 'guard', 'altering', 'refers_to_none', 'isolation_problems', 'set_tenant', 'tenant_id')
+      AND p.proname IN ('protect', 'guard', 'altering', 'remember', 'refers_to_none', 'isolation_problems', 'set_tenant', 'tenant_id')
       AND NOT (p.proname = 'refers_to_none' AND p.pronargs = 1 AND pg_get_userbyid(p.proowner) = :'guard_role')
     UNION ALL
     SELECT c.oid::regclass::text, c.relowner
     FROM pg_catalog.pg_class AS c
     WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = :'schema')
-      AND c.relname IN ('tenant_tables', 'tenant_views', 'shared_tables', 'token_keys')
+      AND c.relname IN ('tenant_tables', 'tenant_views', 'shared_tables', 'isolated_tables', 'token_keys')
   LOOP
     IF taken.owner <> (SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = :'schema') THEN
       RAISE EXCEPTION '% belongs to %, and its name is one of pgstead''s', taken.object, pg_get_userbyid(taken.owner)
@@ -54,7 +54,7 @@ END $$;
 -- ---- what is there -----------------------------------------------------------------------------------
 
 -- Every table that has the tenant column (the tenant table: its key), with the state of its protection.
--- One row per table, whichever schema it is in; members of extensions are left out.
+-- One row per table, whichever schema it is in, and whether an extension has it or not.
 CREATE OR REPLACE VIEW :"schema".tenant_tables AS
 SELECT c.oid AS relation,
        c.relkind AS kind,
@@ -89,20 +89,51 @@ CROSS JOIN LATERAL (
 LEFT JOIN LATERAL (
   SELECT bool_or(l.polname = p.policy) AS named,
          bool_or(l.polname = p.policy AND NOT l.polpermissive AND l.polcmd = '*' AND l.polroles = '{0}'
-                 AND pg_get_expr(l.polqual, c.oid) = e.canon AND pg_get_expr(l.polwithcheck, c.oid) = e.canon) AS armed,
+                 AND pg_get_expr(l.polqual, c.oid) = e.canon AND pg_get_expr(l.polwithcheck, c.oid) = e.canon
+                 AND o.reads) AS armed,
          bool_or(o.is_open) AS open,                         -- the permissive policy that protect() makes
          bool_or(l.polpermissive AND NOT o.is_open) AS own   -- permissive policies of the application
   FROM pg_catalog.pg_policy AS l
   CROSS JOIN LATERAL (
     SELECT l.polname = 'tenant_access' AND l.polpermissive AND l.polcmd = '*' AND l.polroles = '{0}'
            AND pg_get_expr(l.polqual, c.oid) = 'true'
-           AND coalesce(pg_get_expr(l.polwithcheck, c.oid), 'true') = 'true' AS is_open) AS o
+           AND coalesce(pg_get_expr(l.polwithcheck, c.oid), 'true') = 'true' AS is_open,
+           -- An expression only reads like ours where it calls another function, or operator, of the same name.
+           (SELECT bool_and(d.refclassid = 'pg_proc'::regclass AND d.refobjid = (
+                     SELECT r.oid FROM pg_catalog.pg_proc AS r JOIN pg_catalog.pg_namespace AS rn ON rn.oid = r.pronamespace
+                     WHERE r.proname = 'tenant_id' AND r.pronargs = 0 AND rn.nspname = :'schema'))
+            FROM pg_catalog.pg_depend AS d
+            WHERE d.classid = 'pg_policy'::regclass AND d.objid = l.oid
+              AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)) AS reads) AS o
   WHERE l.polrelid = c.oid) AS s ON true
 WHERE c.relkind IN ('r', 'p', 'f')
-  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
-                  WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e');
+  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema';
 REVOKE ALL ON :"schema".tenant_tables FROM PUBLIC;
+
+-- Tables that were isolated once, with their tenant column: what else would tell that they no longer are, when the column
+-- or the tenant table has another name, or none?
+CREATE TABLE IF NOT EXISTS :"schema".isolated_tables (
+  relation oid PRIMARY KEY,
+  attnum int2 NOT NULL,
+  declared text NOT NULL  -- tenant table, its key and the column, as they were declared
+);
+REVOKE ALL ON :"schema".isolated_tables FROM PUBLIC;
+DELETE FROM :"schema".isolated_tables WHERE declared <> concat_ws(' ', :'namespace', :'table', :'key', :'column');
+
+-- Writes down those of some relations (of all) that have the tenant column, and forgets what is gone. It evaluates nothing
+-- of anybody's, and can add nothing that is not true.
+CREATE OR REPLACE FUNCTION :"schema".remember(among oid[] DEFAULT NULL) RETURNS void
+  LANGUAGE sql SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+  AS $$
+  INSERT INTO :"schema".isolated_tables
+  SELECT relation, attnum, concat_ws(' ', :'namespace', :'table', :'key', :'column') FROM :"schema".tenant_tables
+  WHERE kind IN ('r', 'p') AND fits AND (among IS NULL OR relation = ANY (among))
+  ON CONFLICT DO NOTHING;
+  DELETE FROM :"schema".isolated_tables AS i
+  WHERE coalesce(among, '{}') = '{}' AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = i.relation)
+  $$;
+REVOKE ALL ON FUNCTION :"schema".remember(oid[]) FROM PUBLIC;
 
 -- Views and materialized views that show rows of tenant tables, through other views as well.
 CREATE OR REPLACE VIEW :"schema".tenant_views AS
@@ -129,7 +160,7 @@ WHERE c.relkind IN ('v', 'm');
 REVOKE ALL ON :"schema".tenant_views FROM PUBLIC;
 
 -- Everything that keeps tenants from being isolated, in the whole database or in some relations of it.
--- A constraint's `oid` tells the guard whether the statement at hand made it.
+-- `made_by` is the constraint or relation by which the guard tells whether the statement at hand made it.
 CREATE OR REPLACE FUNCTION :"schema".isolation_problems(among oid[] DEFAULT NULL)
   RETURNS TABLE (kind text, object text, problem text, made_by oid)
   LANGUAGE sql STABLE
@@ -162,7 +193,25 @@ CREATE OR REPLACE FUNCTION :"schema".isolation_problems(among oid[] DEFAULT NULL
   WHERE t.fits AND t.kind <> 'f' AND (among IS NULL OR t.relation = ANY (among))
     AND NOT EXISTS (SELECT FROM pg_index AS i
                     WHERE i.indrelid = t.relation AND i.indkey[0] = t.attnum AND i.indisvalid AND i.indpred IS NULL)
+  UNION ALL
+  SELECT 'lost', format('%I.%I', n.nspname, c.relname),
+         CASE WHEN a.attisdropped THEN 'was isolated by a column that it no longer has'
+              ELSE format('was isolated by its column that is called %I now', a.attname) END, c.oid
+  FROM :"schema".isolated_tables AS i
+  JOIN pg_class AS c ON c.oid = i.relation
+  JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = i.attnum
+  WHERE (among IS NULL OR i.relation = ANY (among))
+    AND NOT EXISTS (SELECT FROM :"schema".tenant_tables AS t WHERE t.relation = i.relation AND t.attnum = i.attnum)
+    AND format('%s.%s', n.nspname, c.relname) <> ALL (:'shared'::text[])
   -- what goes around it
+  UNION ALL
+  SELECT 'inheritance', t.name, format('is read and written through %s, which has no column %I', i.inhparent::regclass, t."column"),
+         t.relation
+  FROM pg_inherits AS i
+  JOIN :"schema".tenant_tables AS t ON t.relation = i.inhrelid
+  WHERE (among IS NULL OR i.inhrelid = ANY (among) OR i.inhparent = ANY (among))
+    AND NOT EXISTS (SELECT FROM :"schema".tenant_tables AS p WHERE p.relation = i.inhparent AND p."column" = t."column")
   UNION ALL
   SELECT CASE WHEN own.relation IS NULL THEN 'reference' ELSE 'foreign key' END,
          format('%s, constraint %I', k.conrelid::regclass, k.conname),
@@ -188,19 +237,43 @@ CREATE OR REPLACE FUNCTION :"schema".isolation_problems(among oid[] DEFAULT NULL
   UNION ALL
   SELECT CASE v.kind WHEN 'm' THEN 'materialized view' ELSE 'view' END, v.name,
          CASE v.kind WHEN 'm' THEN 'holds rows of all tenants, and row-level security is not for materialized views'
-                     ELSE 'shows the rows that its owner sees: security_invoker is off' END, NULL
+                     ELSE 'shows the rows that its owner sees: security_invoker is off' END, v.relation
   FROM (SELECT DISTINCT relation, kind, name, invoker FROM :"schema".tenant_views) AS v
   WHERE (v.kind = 'm' OR NOT v.invoker) AND (among IS NULL OR v.relation = ANY (among))
+  UNION ALL
+  SELECT 'materialized view', m.name, format('calls %s, which may read rows of tenants: row-level security is not for '
+                                             'materialized views, and IMMUTABLE would say that it reads none', m.calls), m.relation
+  FROM (
+    WITH RECURSIVE below (relation, part) AS (
+      SELECT c.oid, c.oid FROM pg_class AS c WHERE c.relkind = 'm' AND (among IS NULL OR c.oid = ANY (among))
+      UNION
+      SELECT b.relation, d.refobjid
+      FROM below AS b
+      JOIN pg_rewrite AS r ON r.ev_class = b.part
+      JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+      WHERE d.refobjid >= 16384)
+    SELECT DISTINCT b.relation, format('%I.%I', n.nspname, c.relname) AS name, f.oid::regprocedure AS calls
+    FROM below AS b
+    JOIN pg_class AS c ON c.oid = b.relation
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    JOIN pg_rewrite AS r ON r.ev_class = b.part
+    JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+    LEFT JOIN pg_operator AS o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
+    JOIN pg_proc AS f ON f.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END
+    JOIN pg_roles AS maker ON maker.oid = f.proowner
+    WHERE NOT maker.rolsuper AND (f.provolatile <> 'i' OR f.prokind = 'a')) AS m
   UNION ALL
   SELECT 'foreign table', t.name, 'row-level security is not for foreign tables', NULL FROM tenant AS t
   WHERE t.kind = 'f' AND (among IS NULL OR t.relation = ANY (among))
   UNION ALL
   SELECT 'right', t.name,
          format('%s for %s is a way around row-level security', g.privilege_type,
-                CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee)::text END), NULL
+                CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee)::text END), t.relation
   FROM tenant AS t
   JOIN pg_class AS c ON c.oid = t.relation
-  CROSS JOIN LATERAL aclexplode(c.relacl) AS g
+  CROSS JOIN LATERAL (
+    SELECT * FROM aclexplode(c.relacl)
+    UNION SELECT e.* FROM pg_attribute AS a CROSS JOIN LATERAL aclexplode(a.attacl) AS e WHERE a.attrelid = c.oid) AS g
   WHERE g.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER') AND g.grantee <> c.relowner
     AND (among IS NULL OR t.relation = ANY (among))
   UNION ALL
@@ -217,14 +290,23 @@ CREATE OR REPLACE FUNCTION :"schema".isolation_problems(among oid[] DEFAULT NULL
              AND (p.proowner = (SELECT n.nspowner FROM pg_namespace AS n WHERE n.oid = p.pronamespace)
                   OR p.oid = to_regprocedure(format('%I.refers_to_none(oid)', :'schema'))))
     AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS g WHERE g.grantee <> p.proowner)
-    AND NOT EXISTS (SELECT FROM pg_depend AS d
-                    WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+    -- Of an extension's, those that came with it: anybody can give a function of his own to an extension of his.
+    AND NOT (r.rolsuper AND EXISTS (SELECT FROM pg_depend AS d
+                                    WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'))
   $$;
 REVOKE ALL ON FUNCTION :"schema".isolation_problems(oid[]) FROM PUBLIC;
 
--- Tables that are nobody's in particular, for people to look at: are they meant to be?
+-- Tables that are nobody's in particular: are they meant to be? `declared` says yes, in the inventory's tenancy.shared.
+-- `open` is what makes an answer necessary: who is bound by policies can leave there what others read.
 CREATE OR REPLACE VIEW :"schema".shared_tables AS
-SELECT format('%I.%I', n.nspname, c.relname) AS name, format('has no column %I', :'column') AS reason
+SELECT format('%I.%I', n.nspname, c.relname) AS name, format('has no column %I', :'column') AS reason,
+       format('%s.%s', n.nspname, c.relname) = ANY (:'shared'::text[]) AS declared,
+       EXISTS (SELECT FROM pg_catalog.pg_roles AS r
+               WHERE NOT r.rolsuper AND NOT r.rolbypassrls AND r.oid <> c.relowner AND r.rolname !~ '^pg_'
+                 AND NOT pg_has_role(r.oid, c.relowner, 'MEMBER')
+                 AND has_schema_privilege(r.oid, n.oid, 'USAGE')
+                 AND CASE WHEN c.relkind = 'm' THEN has_table_privilege(r.oid, c.oid, 'SELECT')
+                          ELSE has_any_column_privilege(r.oid, c.oid, 'INSERT, UPDATE') END) AS open
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'f', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -342,8 +424,10 @@ BEGIN
 END $$;
 
 -- Fires after every DDL statement of anybody, in its transaction: what it makes is protected, what it disarms is armed
--- again, what cannot be protected is refused (or reported, by the inventory's `guard`). With the rights of whoever made
--- the statement; where that is a superuser, it evaluates nothing that somebody else could have defined.
+-- again, what cannot be protected, or no longer would be, is refused (or reported, by the inventory's `guard`). With the
+-- rights of whoever made the statement; where that is a superuser, it evaluates nothing that somebody else could have
+-- defined. What a transaction made has its number or a later one (subtransactions); what was there before is reported by
+-- pgstead verify, and is no reason to refuse another change.
 CREATE OR REPLACE FUNCTION :"schema".guard() RETURNS event_trigger
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
@@ -351,18 +435,38 @@ CREATE OR REPLACE FUNCTION :"schema".guard() RETURNS event_trigger
   AS $$
 DECLARE
   touched oid[];
+  fresh oid[];    -- tables that are tenants' by now, and were not
+  heirs oid[];    -- tables that inherit by now from one without tenants, and did not
+  holders oid[];  -- materialized views over what is new
+  since CONSTANT integer := age(pg_current_xact_id()::xid);
   t record;
   bound CONSTANT boolean := NOT (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user);
 BEGIN
   IF tg_event = 'sql_drop' THEN
-    SELECT array_agg(DISTINCT to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))::oid) INTO touched
+    SELECT array_agg(DISTINCT CASE d.object_type WHEN 'policy' THEN to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))::oid
+                                                 ELSE d.objid END) INTO touched
     FROM pg_event_trigger_dropped_objects() AS d
-    WHERE d.object_type = 'policy' AND NOT d.is_temporary;
+    WHERE d.object_type IN ('policy', 'table', 'table column') AND NOT d.is_temporary;
+    IF EXISTS (SELECT FROM :"schema".isolated_tables AS i
+               WHERE i.relation = ANY (touched) AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = i.relation)) THEN
+      PERFORM :"schema".remember('{}');
+    END IF;
   ELSE
     SELECT array_agg(DISTINCT coalesce(p.polrelid, d.objid)) INTO touched
     FROM pg_event_trigger_ddl_commands() AS d
     LEFT JOIN pg_policy AS p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
     WHERE (d.classid = 'pg_class'::regclass OR p.oid IS NOT NULL) AND NOT d.in_extension;
+  END IF;
+  IF tg_tag = 'ALTER SCHEMA' THEN  -- the tenant table is known by its schema's name
+    SELECT touched || array_agg(i.relation) INTO touched FROM :"schema".isolated_tables AS i
+    JOIN pg_class AS c ON c.oid = i.relation
+    WHERE c.relnamespace IN (SELECT objid FROM pg_event_trigger_ddl_commands() WHERE classid = 'pg_namespace'::regclass);
+  END IF;
+  IF tg_tag = 'GRANT' AND bound THEN  -- it names no table; whoever grants by hand to all tables means no harm
+    SELECT array_agg(i.relation) INTO touched FROM :"schema".isolated_tables AS i
+    JOIN pg_class AS c ON c.oid = i.relation
+    WHERE age(c.xmin) <= since
+       OR EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL AND age(a.xmin) <= since);
   END IF;
   IF tg_tag = 'ALTER TYPE' THEN  -- tables of a composite type get its attributes
     SELECT touched || array_agg(c.oid) INTO touched FROM pg_class AS c WHERE c.reloftype <> 0;
@@ -382,6 +486,48 @@ BEGIN
     RETURN;
   END IF;
 
+  SELECT array_agg(f.relation) INTO fresh FROM :"schema".tenant_tables AS f
+  WHERE f.relation = ANY (touched) AND NOT EXISTS (SELECT FROM :"schema".isolated_tables AS i WHERE i.relation = f.relation);
+  SELECT array_agg(i.inhrelid) INTO heirs FROM pg_inherits AS i JOIN pg_class AS p ON p.oid = i.inhparent
+  WHERE p.relkind <> 'p' AND (i.inhrelid = ANY (fresh)
+                             OR age(i.xmin) <= since AND (i.inhrelid = ANY (touched) OR i.inhparent = ANY (touched)));
+  WITH RECURSIVE above (relation) AS (
+    SELECT r.relation FROM (
+      SELECT unnest(fresh) UNION SELECT ev_class FROM pg_rewrite WHERE ev_class = ANY (touched) AND age(xmin) <= since) AS r (relation)
+    UNION
+    SELECT r.ev_class
+    FROM above AS a
+    JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relation AND d.classid = 'pg_rewrite'::regclass
+    JOIN pg_rewrite AS r ON r.oid = d.objid
+  )
+  SELECT array_agg(c.oid) INTO holders FROM above AS a JOIN pg_class AS c ON c.oid = a.relation AND c.relkind = 'm';
+  -- Asked only where the statement can have made what is refused: it takes longer than all the rest.
+  IF heirs IS NOT NULL OR holders IS NOT NULL
+     OR EXISTS (SELECT FROM pg_class AS c WHERE c.oid = ANY (touched) AND c.relkind = 'f')
+     OR EXISTS (SELECT FROM pg_constraint AS k WHERE k.contype = 'f' AND k.conrelid = ANY (touched) AND age(k.xmin) <= since)
+     OR EXISTS (SELECT FROM :"schema".isolated_tables AS i WHERE i.relation = ANY (touched) AND NOT EXISTS (
+                  SELECT FROM :"schema".tenant_tables AS f WHERE f.relation = i.relation AND f.attnum = i.attnum)) THEN
+    FOR t IN
+      SELECT p.kind, p.object, p.problem FROM :"schema".isolation_problems(touched || holders) AS p
+      LEFT JOIN pg_constraint AS k ON k.oid = p.made_by
+      WHERE (p.kind IN ('foreign key', 'reference') AND age(k.xmin) <= since)
+         OR (p.kind = 'inheritance' AND p.made_by = ANY (heirs))
+         OR (p.kind = 'materialized view' AND p.made_by = ANY (holders))
+         OR p.kind IN ('foreign table', 'lost')
+    LOOP
+      IF :'guard' = 'refuse' THEN
+        RAISE EXCEPTION '% % cannot be isolated by tenant: %', t.kind, t.object, t.problem
+          USING ERRCODE = 'invalid_object_definition',
+                HINT = CASE t.kind WHEN 'lost' THEN 'a table that is everybody''s is named in tenancy.shared in the inventory; '
+                                   ELSE '' END || 'tenancy.guard: report in the inventory lets it pass with a warning';
+      END IF;
+      RAISE WARNING '% % cannot be isolated by tenant: %', t.kind, t.object, t.problem;
+    END LOOP;
+  END IF;
+  IF fresh IS NOT NULL THEN
+    PERFORM :"schema".remember(fresh);
+  END IF;
+
   FOR t IN SELECT c.oid, c.relkind, c.oid::regclass AS name FROM unnest(touched) AS u JOIN pg_class AS c ON c.oid = u LOOP
     IF t.relkind IN ('r', 'p') THEN
       PERFORM :"schema".protect(t.oid);
@@ -397,6 +543,24 @@ BEGIN
       EXECUTE format('ALTER VIEW %s SET (security_invoker = on)', t.name);
     END IF;
   END LOOP;
+
+  -- TRUNCATE asks no policy, and a trigger or foreign key of one's own sees all rows. By GRANT ALL, or by default.
+  IF bound THEN
+    FOR t IN
+      SELECT DISTINCT f.name, g.grantee::regrole AS grantee FROM :"schema".tenant_tables AS f
+      JOIN pg_class AS c ON c.oid = f.relation
+      CROSS JOIN LATERAL (
+        SELECT * FROM aclexplode(c.relacl)
+        UNION SELECT e.* FROM pg_attribute AS a CROSS JOIN LATERAL aclexplode(a.attacl) AS e WHERE a.attrelid = c.oid) AS g
+      WHERE f.relation = ANY (touched) AND f.kind IN ('r', 'p') AND tg_tag <> 'REVOKE'
+        AND g.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER') AND g.grantee <> c.relowner
+        AND pg_has_role(g.grantor, 'USAGE')
+    LOOP
+      EXECUTE format('REVOKE TRUNCATE, REFERENCES, TRIGGER ON %s FROM %s', t.name,
+                     CASE WHEN t.grantee::oid = 0 THEN 'PUBLIC' ELSE t.grantee::text END);
+      RAISE WARNING 'TRUNCATE, REFERENCES and TRIGGER on % are ways around row-level security: not granted', t.name;
+    END LOOP;
+  END IF;
 
   -- Whose a row is must be said; of a table that is new that can be demanded without a long look.
   IF bound AND tg_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE SCHEMA') THEN
@@ -418,7 +582,7 @@ BEGIN
       SELECT k.oid AS key, k.conname AS name, k.conrelid::regclass AS child, k.confrelid::regclass AS parent
       FROM pg_constraint AS k
       WHERE k.contype = 'f' AND k.convalidated AND (k.conrelid = ANY (touched) OR k.confrelid = ANY (touched))
-        AND age(k.xmin) <= age(pg_current_xact_id()::xid)
+        AND age(k.xmin) <= since
     LOOP
       IF :"schema".refers_to_none(t.key) THEN
         RAISE EXCEPTION 'foreign key constraint % of table %: rows refer to none of table %', t.name, t.child, t.parent
@@ -426,31 +590,6 @@ BEGIN
       END IF;
     END LOOP;
   END IF;
-
-  -- Asked only where the statement can have made what is refused: it takes longer than all the rest.
-  IF tg_tag <> 'CREATE MATERIALIZED VIEW'
-     AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = ANY (touched) AND c.relkind = 'f')
-     AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.contype = 'f' AND k.conrelid = ANY (touched)
-                     AND age(k.xmin) <= age(pg_current_xact_id()::xid)) THEN
-    RETURN;
-  END IF;
-  FOR t IN
-    SELECT p.kind, p.object, p.problem FROM :"schema".isolation_problems(touched) AS p
-    LEFT JOIN pg_constraint AS k ON k.oid = p.made_by
-    WHERE (p.kind IN ('foreign key', 'reference')
-           -- Made by this transaction: what was there before is reported by pgstead verify, and is no reason to
-           -- refuse another change of the same table.
-           AND age(k.xmin) <= age(pg_current_xact_id()::xid))
-       OR (p.kind = 'materialized view' AND tg_tag = 'CREATE MATERIALIZED VIEW')
-       OR p.kind = 'foreign table'
-  LOOP
-    IF :'guard' = 'refuse' THEN
-      RAISE EXCEPTION '% % cannot be isolated by tenant: %', t.kind, t.object, t.problem
-        USING ERRCODE = 'invalid_object_definition',
-              HINT = 'tenancy.guard: report in the inventory lets it pass with a warning';
-    END IF;
-    RAISE WARNING '% % cannot be isolated by tenant: %', t.kind, t.object, t.problem;
-  END LOOP;
 END $$;
 REVOKE ALL ON FUNCTION :"schema".guard() FROM PUBLIC;
 
@@ -497,9 +636,10 @@ BEGIN
            OR EXISTS (SELECT FROM pg_catalog.pg_namespace AS n
                       WHERE n.nspname !~ '^pg_' AND has_schema_privilege(r.oid, n.oid, 'CREATE')))
   LOOP
-    EXECUTE format('GRANT SELECT ON %I.tenant_tables, %I.tenant_views TO %I', :'schema', :'schema', maker.rolname);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION %I.protect(oid), %I.isolation_problems(oid[]) TO %I',
-                   :'schema', :'schema', maker.rolname);
+    EXECUTE format('GRANT SELECT ON %1$I.tenant_tables, %1$I.tenant_views, %1$I.isolated_tables TO %2$I',
+                   :'schema', maker.rolname);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %1$I.protect(oid), %1$I.isolation_problems(oid[]), %1$I.remember(oid[]) TO %2$I',
+                   :'schema', maker.rolname);
   END LOOP;
 END $$;
 

@@ -15,6 +15,9 @@ rm -f /usr/sbin/policy-rc.d
 # Debian's Docker images drop downloaded packages and man pages; a VM keeps them.
 rm -f /etc/apt/apt.conf.d/docker-clean /etc/apt/apt.conf.d/docker-no-languages
 
+# A node can be made again: packages need not be on disk before the next step, as in Docker's own images of Debian.
+echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/pgstead-sandbox
+
 # The shared package cache. APT locks its archive directory without waiting, so every node has its
 # own directory in the shared volume, and hard links carry packages between them.
 cat > /etc/apt/apt.conf.d/90pgstead-sandbox <<'CONF'

@@ -16,7 +16,8 @@ options:
     required: true
     suboptions:
       dest: {description: Path on the node., type: path, required: true}
-      content: {description: What it holds., type: str}
+      content: {description: "What it holds; a file that shall be there needs this or C(copy_of), and may be empty.",
+                type: str}
       copy_of: {description: A file on the node that it is a copy of, instead of C(content)., type: path}
       state: {description: Whether it exists., type: str, choices: [present, absent], default: present}
       mode: {description: Octal mode., type: str, default: "0644"}

@@ -57,6 +57,23 @@ def test_a_file_is_written_only_where_something_differs(wanted: Wanted, change: 
     assert bool(plan(wanted("a", "text") | change)) is needed
 
 
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ({}, "a: what it shall hold is not said; write content or copy_of"),
+        ({"secret": True}, "a: what it shall hold is not said; secret_contents has nothing for it"),
+    ],
+)
+def test_a_file_without_content_is_an_error_and_an_empty_one_is_none(
+    tmp_path: Path, wanted: Wanted, wish: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        plan(wanted("b", "text"), wanted("a", **wish))
+    assert content_of(tmp_path) == {}
+    files.apply_all(plan(wanted("a", "")))
+    assert content_of(tmp_path) == {"a": ""}
+
+
 def test_a_file_that_shall_not_be_is_removed_once(tmp_path: Path, wanted: Wanted) -> None:
     (tmp_path / "a").write_text("text")
     files.apply_all(plan(wanted("a", state="absent")))

@@ -41,7 +41,7 @@ class Change:
         is_fresh: whether owner or group may not exist yet (check mode on a fresh host).
 
     Raises:
-        ValueError: the content is not what `fingerprint` says.
+        ValueError: what it shall hold is not said, or is not what `fingerprint` says.
     """
 
     def __init__(self, wanted: dict[str, Any], is_fresh: bool = False) -> None:
@@ -56,8 +56,11 @@ class Change:
                 if self.after is None and not is_fresh:
                     raise ValueError(f"{wanted['copy_of']}: no such file")
                 self.after = self.after or b""
+            elif wanted.get("content") is None:
+                what = "secret_contents has nothing for it" if wanted["secret"] else "write content or copy_of"
+                raise ValueError(f"{self.path}: what it shall hold is not said; {what}")
             else:
-                self.after = (wanted.get("content") or "").encode()
+                self.after = wanted["content"].encode()
             if wanted.get("fingerprint") and (self.after or not is_fresh):
                 found = openpgp_fingerprint(self.after)
                 asked = wanted["fingerprint"].replace(" ", "").upper()
@@ -158,7 +161,7 @@ def planned(parameters: dict[str, Any], is_fresh: bool) -> list[Change]:
     """
     contents = parameters["secret_contents"]
     changes = [
-        Change(wanted | ({"content": contents[wanted["dest"]]} if wanted["secret"] else {}), is_fresh)
+        Change(wanted | ({"content": contents.get(wanted["dest"])} if wanted["secret"] else {}), is_fresh)
         for wanted in parameters["files"]
     ]
     return [change for change in changes if change.needed]

@@ -1,4 +1,7 @@
-"""Live progress: a line per role that is done, a bar for the whole, elapsed time and the number of changes."""
+"""Live progress: a line per role that is done, how many tasks, elapsed time and the number of changes.
+
+How many tasks are to come nobody knows before a playbook has run: it may include what it likes.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
 from pgstead.command import console
@@ -17,15 +20,14 @@ class Progress:
     """Shows an Ansible run as it goes.
 
     Args:
-        total: tasks to come, as far as known.
         quiet: show nothing.
     """
 
-    def __init__(self, total: int, quiet: bool = False) -> None:
+    def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
         self.bar = Bar(
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            TextColumn("task {task.completed:.0f}"),
             TimeElapsedColumn(),
             TextColumn("[yellow]{task.fields[changed]} changed[/yellow]"),
             TextColumn("{task.description}"),
@@ -33,7 +35,7 @@ class Progress:
             transient=True,
             disable=quiet,
         )
-        self.task = self.bar.add_task("starting", total=total, changed=0)
+        self.task = self.bar.add_task("starting", total=None, changed=0)
         self.section, self.section_started, self.section_changed, self.section_failed = "", 0.0, 0, False
         self.changed = 0
 

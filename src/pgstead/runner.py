@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import ansible_runner
-import yaml
 
 from pgstead import inventory, paths
 from pgstead.command import log_path
@@ -81,7 +80,7 @@ def run(
     playbook = paths.home() / "playbooks" / ("site.yml" if verb == "deploy" else f"{verb}.yml")
     arguments = [*vault_arguments(where, vault_password_file), *extra]
     outcome = Outcome(log=log_path(verb))
-    progress = Progress(count_tasks(playbook), quiet=quiet)
+    progress = Progress(quiet=quiet)
 
     def on_event(event: dict[str, Any]) -> bool:
         text = _ANSI.sub("", event.get("stdout") or "")
@@ -204,33 +203,3 @@ def _message(output: str) -> str:
         if line.startswith(("[ERROR]", "ERROR!")):
             return "\n".join(lines[index : index + 6])
     return "\n".join(lines[-6:]) or "ansible-playbook ended without saying why"
-
-
-def count_tasks(playbook: Path) -> int:
-    """Tasks of a playbook, roles included: what the progress bar fills up to."""
-    total = 0
-    for play in _load(playbook):
-        total += _count(play.get("tasks") or [], playbook.parent)
-    return total
-
-
-def _count(tasks: list[dict[str, Any]], directory: Path) -> int:
-    total = 0
-    for task in tasks:
-        if "block" in task:
-            total += sum(_count(task.get(part) or [], directory) for part in ("block", "always"))
-        elif "ansible.builtin.import_role" in task:
-            role = task["ansible.builtin.import_role"]
-            folder = paths.home() / "roles" / role["name"] / "tasks"
-            validated = role.get("rolespec_validate", True) and "tasks_from" not in role
-            total += _count(_load(folder / f"{role.get('tasks_from', 'main')}.yml"), folder) + int(validated)
-        elif "ansible.builtin.import_tasks" in task:
-            total += _count(_load(directory / task["ansible.builtin.import_tasks"]), directory)
-        elif "ansible.builtin.meta" not in task:
-            total += 1
-    return total
-
-
-def _load(path: Path) -> list[dict[str, Any]]:
-    loaded: list[dict[str, Any]] = yaml.safe_load(path.read_text()) or []
-    return loaded

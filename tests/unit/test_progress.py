@@ -26,7 +26,7 @@ def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("COLUMNS", "120")
 
     def show(events: list[tuple[str, dict[str, Any]]], quiet: bool = False, diff: str = "") -> list[str]:
-        with Progress(len(events), quiet=quiet) as progress:
+        with Progress(quiet=quiet) as progress:
             for kind, data in events:
                 progress.on_event(kind, data)
             progress.show_diff(diff)

@@ -9,38 +9,6 @@ from pgstead import runner
 from pgstead.errors import Exit
 from pgstead.explain import Failure
 
-SITE = """\
-- hosts: all
-  tasks:
-    - ansible.builtin.meta: flush_handlers
-    - name: one
-      ansible.builtin.debug: {msg: one}
-    - block:
-        - ansible.builtin.debug: {msg: two}
-      rescue:
-        - ansible.builtin.debug: {msg: only after a failure}
-      always:
-        - ansible.builtin.debug: {msg: three}
-    - ansible.builtin.import_role: {name: r}
-    - ansible.builtin.import_role: {name: r, tasks_from: more}
-    - ansible.builtin.import_role: {name: r, rolespec_validate: false}
-- hosts: all
-- hosts: all
-  tasks: [{ansible.builtin.debug: {msg: last}}]
-"""
-
-
-def test_tasks_are_counted_through_roles_and_imports(home: Path) -> None:
-    tasks = home / "roles/r/tasks"
-    tasks.mkdir(parents=True)
-    (tasks / "main.yml").write_text("- ansible.builtin.import_tasks: more.yml\n- ansible.builtin.debug: {msg: x}\n")
-    (tasks / "more.yml").write_text("- ansible.builtin.debug: {msg: y}\n- ansible.builtin.debug: {msg: z}\n")
-    (home / "playbooks/site.yml").write_text(SITE)
-    roles = (3 + 1) + 2 + 3  # with the check of the role's arguments, without its main.yml, without the check
-    assert runner.count_tasks(home / "playbooks/site.yml") == 1 + 2 + roles + 1
-    (home / "playbooks/site.yml").write_text("")
-    assert runner.count_tasks(home / "playbooks/site.yml") == 0
-
 
 def failures(*codes: Exit) -> runner.Outcome:
     return runner.Outcome(failures=[Failure("db1", "task", "x", "", code) for code in codes])
@@ -107,6 +75,33 @@ def test_a_run_that_succeeds_counts_its_changes_and_logs_everything(where: Path,
     assert (outcome.exit_code, outcome.failures, outcome.changed) == (Exit.OK, [], {"db1": 1})
     assert "changed indeed" in outcome.log.read_text()
     assert outcome.log.stat().st_mode & 0o777 == 0o600
+
+
+SITE_OF_THEIR_OWN = """\
+- hosts: all
+  gather_facts: false
+  roles: [theirs]
+  tasks:
+    - ansible.builtin.import_role: {name: theirs}
+    - import_role: name=their.collection.role
+    - ansible.builtin.include_role: {name: "{{ 'theirs' }}"}
+    - ansible.builtin.import_tasks: "{{ playbook_dir }}/more.yml"
+- ansible.builtin.import_playbook: another.yml
+"""
+
+
+def test_a_playbook_may_have_roles_of_any_kind(home: Path, where: Path, capsys: Any) -> None:
+    task = "- {ansible.builtin.debug: {msg: x}, changed_when: true}\n"
+    books = home / "playbooks"
+    (books / "site.yml").write_text(SITE_OF_THEIR_OWN)
+    (books / "more.yml").write_text(task)
+    (books / "another.yml").write_text(PLAYBOOK)
+    for role in ("roles/theirs", "collections/ansible_collections/their/collection/roles/role"):
+        (books / role / "tasks").mkdir(parents=True)
+        (books / role / "tasks/main.yml").write_text(task)
+    outcome = runner.run("deploy", where, [])
+    assert (outcome.exit_code, outcome.failures, outcome.changed) == (Exit.OK, [], {"db1": 6})
+    assert [line.split()[1] for line in capsys.readouterr().err.splitlines() if line] == ["theirs", "role", "theirs"]
 
 
 def test_a_run_that_fails_says_where_and_why(where: Path) -> None:

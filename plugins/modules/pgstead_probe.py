@@ -13,7 +13,8 @@ options:
   node_address: {description: The declared address of the node., type: str, required: true}
   data_directory: {description: Where the instance's data will be., type: path, required: true}
   minor: {description: "The pinned minor version, empty where none is.", type: str, default: ""}
-  packages: {description: Packages whose installed version is wanted., type: list, elements: str, required: true}
+  packages: {description: "Packages that are needed: what is installed of them, and what the source has.", type: list,
+             elements: str, required: true}
   source:
     description: "The declared package source: kind, uri, suite (empty is <codename>-pgdg), components."
     type: dict
@@ -38,13 +39,13 @@ from ansible.module_utils.pgstead_platform import node, source
 
 def offered(module: AnsibleModule, facts: dict[str, Any]) -> dict[str, Any]:
     """What the source has; not asked where everything is installed already."""
-    declared = module.params["source"]
-    known = source.known_to_apt()
+    declared, names = module.params["source"], module.params["packages"]
+    known = source.known_to_apt(names)
     if declared["kind"] == "distro":
         # Without package lists APT cannot know; what it then says itself is clear enough.
         return {"packages": known, "error": "", "unknown": not known}
     suite = declared["suite"] or f"{facts['release']['codename']}-pgdg"
-    found = source.offered(declared["uri"], suite, declared["components"], facts["architecture"])
+    found = source.offered(declared["uri"], suite, declared["components"], facts["architecture"], names)
     for name, versions in known.items():
         if not re.fullmatch(r"postgresql-\d+", name):  # the pooler and extensions may come from elsewhere as well
             found["packages"].setdefault(name, []).extend(versions)

@@ -26,6 +26,9 @@ Version: 0.8.0-1
 Package: postgresql-common
 Version: 281
 
+Package: pgbadger
+Version: 13.1-1
+
 Package: pgbouncer
 Version: 1.26.1-1
 """
@@ -41,13 +44,13 @@ def repository(tmp_path: Path, program: Any) -> Callable[..., dict[str, Any]]:
     """repository(main={".gz": bytes}): what such a repository offers."""
     program("apt-config")
 
-    def ask(**components: dict[str, bytes]) -> dict[str, Any]:
+    def ask(others: tuple[str, ...] = (), **components: dict[str, bytes]) -> dict[str, Any]:
         for component, indexes in components.items():
             folder = tmp_path / "repo/dists/trixie-pgdg" / component / "binary-amd64"
             folder.mkdir(parents=True)
             for ending, content in indexes.items():
                 (folder / f"Packages{ending}").write_bytes(content)
-        return source.offered(f"file://{tmp_path}/repo/", "trixie-pgdg", list(components), "amd64")
+        return source.offered(f"file://{tmp_path}/repo/", "trixie-pgdg", list(components), "amd64", others)
 
     return ask
 
@@ -57,6 +60,13 @@ def repository(tmp_path: Path, program: Any) -> Callable[..., dict[str, Any]]:
 )
 def test_an_index_is_read_in_every_form(repository: Any, ending: str, pack: Callable[[bytes], bytes]) -> None:
     assert repository(main={ending: pack(INDEX.encode())}) == {"packages": OFFERED, "error": ""}
+
+
+def test_any_package_may_be_asked_for_and_is_told_only_where_it_is_there(repository: Any, program: Any) -> None:
+    found = repository(others=("pgbadger", "pgbagder", "postgresql-16"), main={"": INDEX.encode()})
+    assert found["packages"] == OFFERED | {"pgbadger": ["13.1-1"]}
+    program("apt-cache", INDEX)
+    assert source.known_to_apt(["pgbadger", "pgbagder"]) == OFFERED | {"pgbadger": ["13.1-1"]}
 
 
 def test_components_are_read_together(repository: Any) -> None:

@@ -35,3 +35,12 @@ def test_what_is_asked_for_may_come_from_pgdg_and_nothing_beside_it(packages: li
         "Pin: release n=trixie-pgdg", "Pin-Priority: 500",
         "Package: *", "Pin: release n=trixie-pgdg", "Pin-Priority: -10",
     ]  # fmt: skip
+
+
+def test_kernel_settings_of_ones_own_win() -> None:
+    template = "etc/sysctl.d/60-pgstead-postgresql.conf.j2"
+    dirty = ["vm.dirty_background_bytes = 67108864", "vm.dirty_bytes = 536870912"]
+    assert rendered("postgresql", template) == ["vm.swappiness = 10", *dirty]
+    own = {"vm.swappiness": 1, "kernel.sem": "250 32000 32 128"}
+    found = rendered("postgresql", template, postgresql_sysctl=own)
+    assert found == ["vm.swappiness = 1", *dirty, "kernel.sem = 250 32000 32 128"]

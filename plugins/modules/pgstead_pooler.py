@@ -22,6 +22,7 @@ options:
       connections, these are replaced as they become free; a setting applies at login alone.
     type: int
     default: 5432
+  server_socket: {description: Directory of its socket., type: path, default: /var/run/postgresql}
   files: {description: "As in M(pgstead_files).", type: list, elements: dict, required: true}
   secret_contents: {description: "As in M(pgstead_files).", type: dict, default: {}}
 author: The pgstead authors
@@ -92,7 +93,7 @@ class Deploy:
         self.users = {name: digest(verifier) for name, verifier in userlist(auth_file).items()}
         self.model: dict[str, Any] = parameters["model"]
         self.known = remembered()
-        self.server = server_state(parameters["server_port"])
+        self.server = server_state(parameters["server_port"], parameters["server_socket"])
         self.pooler = Pooler()
         self.restarted = False
         # Whether these files are others than those that the last complete run left the pooler with.
@@ -200,6 +201,7 @@ def main() -> None:
             "model": {"type": "dict", "required": True},
             "file_limit": {"type": "int", "required": True},
             "server_port": {"type": "int", "default": 5432},
+            "server_socket": {"type": "path", "default": pg.SOCKET},
             "files": ARGUMENT_SPEC,
             "secret_contents": SECRETS_SPEC,
         },

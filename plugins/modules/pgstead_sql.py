@@ -16,7 +16,8 @@ options:
   databases: {description: Databases to run it in., type: list, elements: str, required: true}
   schemas: {description: Schemas whose objects the SQL may change., type: list, elements: str, default: []}
   roles: {description: Database roles that the SQL may change., type: list, elements: str, default: []}
-  port: {description: Port of the instance., type: int, default: 5432}
+  port: {description: Port of the server., type: int, default: 5432}
+  socket: {description: Directory of its socket., type: path, default: /var/run/postgresql}
 author: The pgstead authors
 attributes:
   check_mode: {support: full}
@@ -36,7 +37,7 @@ from ansible.module_utils.pgstead_platform import applied, pg
 def apply(module: AnsibleModule, database: str) -> list[dict[str, str]]:
     """Runs the SQL in one database; the differences it made, as Ansible shows them."""
     parameters = {"schemas": module.params["schemas"], "roles": module.params["roles"], "catalog": []}
-    connection = pg.connect(database, module.params["port"])
+    connection = pg.connect(database, module.params["port"], module.params["socket"])
     try:
         queries = [module.params["fingerprint"], module.params["fingerprint_roles"]]
         diff = applied.run(connection, module.params["sql"], queries, parameters, database)
@@ -57,13 +58,14 @@ def main() -> None:
             "schemas": {"type": "list", "elements": "str", "default": []},
             "roles": {"type": "list", "elements": "str", "default": []},
             "port": {"type": "int", "default": 5432},
+            "socket": {"type": "path", "default": pg.SOCKET},
             # Set by the action plugin:
             "fingerprint": {"type": "str", "required": True},
             "fingerprint_roles": {"type": "str", "required": True},
         },
         supports_check_mode=True,
     )
-    if module.check_mode and not Path(f"/var/run/postgresql/.s.PGSQL.{module.params['port']}").exists():
+    if module.check_mode and not Path(module.params["socket"], f".s.PGSQL.{module.params['port']}").exists():
         module.exit_json(changed=True, changed_databases=module.params["databases"], diff=[])
     diff: list[dict[str, str]] = []
     changed: list[str] = []

@@ -14,6 +14,7 @@ options:
   host: {description: Address to log in to., type: str, required: true}
   port: {description: Port of the pooler., type: int, default: 6432}
   server_port: {description: Port of the server., type: int, default: 5432}
+  server_socket: {description: Directory of its socket., type: path, default: /var/run/postgresql}
   settings: {description: "Declared settings of the section [pgbouncer].", type: dict, required: true}
   auth_file_users: {description: Roles that the auth file should hold., type: list, elements: str, required: true}
   drift: {description: "What a deploy would change, by title: lists of texts.", type: dict, required: true}
@@ -103,9 +104,9 @@ def pooler_lines(pooler: Pooler, module: AnsibleModule) -> list[Line]:
     return lines
 
 
-def room_line(declared: dict[str, Any], port: int) -> list[Line]:
+def room_line(declared: dict[str, Any], port: int, socket: str) -> list[Line]:
     """That the running server admits what the pools may open; a raised max_connections waits for its restart."""
-    wanted, server = model.backend_demand(declared), server_state(port)
+    wanted, server = model.backend_demand(declared), server_state(port, socket)
     if not server:  # that it does not answer is said by its own lines
         return []
     return [
@@ -150,6 +151,7 @@ def main() -> None:
             "host": {"type": "str", "required": True},
             "port": {"type": "int", "default": 6432},
             "server_port": {"type": "int", "default": 5432},
+            "server_socket": {"type": "path", "default": pg.SOCKET},
             "settings": {"type": "dict", "required": True},
             "auth_file_users": {"type": "list", "elements": "str", "required": True},
             "drift": {"type": "dict", "required": True},
@@ -173,7 +175,7 @@ def main() -> None:
                 "pgstead deploy --check --diff shows it",
             )
         )
-    lines += room_line(parameters["model"], parameters["server_port"])
+    lines += room_line(parameters["model"], parameters["server_port"], parameters["server_socket"])
     endpoint = Endpoint("pooled", parameters["host"], parameters["port"])
     lines += plaintext_line(endpoint, parameters["model"], parameters["passwords"])
     lines += login.check_logins(parameters["model"], endpoint, parameters["passwords"])

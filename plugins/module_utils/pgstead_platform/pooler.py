@@ -340,7 +340,7 @@ def pooled_logins(model: dict[str, Any]) -> set[tuple[str, str]]:
     }
 
 
-def server_state(port: int) -> dict[str, Any]:
+def server_state(port: int, socket: str) -> dict[str, Any]:
     """What the pooler depends on in the running server, {} where that does not answer.
 
     Returns:
@@ -353,7 +353,7 @@ def server_state(port: int) -> dict[str, Any]:
                  - coalesce(current_setting('reserved_connections', true), '0')::int AS connections
         FROM pg_db_role_setting AS s"""
     try:
-        connection = pg.connect("postgres", port)
+        connection = pg.connect("postgres", port, socket)
     except (pg.Error, AttributeError, KeyError):  # not installed yet: check mode on a fresh host
         return {}
     try:

@@ -34,7 +34,7 @@ TABLE = (
     ("default maximal tenancy", "roles/pgbouncer/* plugins/*pooler*"),
     # As their molecule.yml name them.
     ("default distro maximal tenancy", """tests/infra/every/test_32_leftovers.py tests/infra/every/test_40_secrets.py
-            tests/infra/every/test_51_drift.py"""),
+            tests/infra/every/callback/* tests/infra/every/test_51_drift.py"""),
     ("default distro maximal", "tests/infra/every/*"),
     # One for each source of packages; mistakes has the configurations that the server refuses.
     ("default distro maximal mistakes", "roles/postgresql/*"),

@@ -72,6 +72,25 @@ def pgstead_scram(passwords: dict[str, str], role: str, secret: str = "", iterat
         raise AnsibleFilterError(str(problem)) from problem
 
 
+def pgstead_passwords(roles: list[dict[str, Any]], secrets: dict[str, str]) -> dict[str, str]:
+    """The passwords of these roles by the names of their secrets, and no other secret: for who logs in on the node."""
+    try:
+        return {role["secret"]: secrets[role["secret"]] for role in roles}
+    except KeyError as problem:
+        raise AnsibleFilterError(f"secrets.{problem.args[0]} is missing from vault.yml") from problem
+
+
+def pgstead_token_keys(
+    databases: list[dict[str, Any]], secrets: dict[str, str], whole: bool = False
+) -> dict[str, list[dict[str, str]]]:
+    """What databases check tenant tokens with, by database; `whole` for who writes it, else only for comparing."""
+    return {
+        entry["name"]: [token.kept(key, whole) for key in token.keys(_key_name(entry), secrets)]
+        for entry in databases
+        if _key_name(entry)
+    }
+
+
 def pgstead_url(
     role: str, password: str, host: str, port: int, database: str, parameters: dict[str, str] | None = None
 ) -> str:
@@ -183,6 +202,8 @@ class FilterModule:
             pgstead_pooler_hba,
             pgstead_setting,
             pgstead_scram,
+            pgstead_passwords,
+            pgstead_token_keys,
             pgstead_url,
             pgstead_env,
             pgstead_env_file,

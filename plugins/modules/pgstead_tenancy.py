@@ -19,7 +19,10 @@ options:
         says.", type: dict, required: true}
   migrators: {description: "Expanded roles that act as owners: they make columns NOT NULL.", type: list,
               elements: dict, default: []}
-  secrets: {description: "Keys of tenant tokens and passwords of migrators, by name.", type: dict, default: {}}
+  passwords: {description: "Of the migrators, by the name of the secret; not needed in check mode.", type: dict,
+              default: {}}
+  keys: {description: "What tenant tokens are checked with, by database, as the filter C(pgstead_token_keys) has it.",
+         type: dict, default: {}}
   port: {description: Port of the instance., type: int, default: 5432}
   managed:
     description: A managed server's admin, as libpq's parameters; without it, the node's own instance by its socket.
@@ -91,22 +94,23 @@ class Database:
         sql = tenancy.render(text, names)
         self.diff = applied.run(self.connection, sql, [parameters[name] for name in asked], scope, self.name)
         if secret:
-            self._sign_with(token.keys(secret, parameters["secrets"]))
+            self._sign_with(parameters["keys"].get(self.name, []))
         wrong = self._obstacles()
         if self.module.check_mode and not wrong:
             self._sweep(dry=True)
         return wrong
 
-    def _sign_with(self, keys: list[str]) -> None:
+    def _sign_with(self, keys: list[dict[str, str]]) -> None:
         """Puts the keys of tokens into their table."""
-        wanted = [token.blocks(key) for key in keys]
-        table = f"{self.own}.token_keys"
-        found = self._rows(f"SELECT inner_block, outer_block FROM {table}")
-        if sorted((bytes(row["inner_block"]), bytes(row["outer_block"])) for row in found) == sorted(wanted):
+        found = map(token.digest, token.blocks_in(self.connection, self.entry["tenancy"]["schema"]))
+        if sorted(found) == sorted(key["digest"] for key in keys):
             return
-        self._rows(f"DELETE FROM {table}")
-        for pair in wanted:
-            pg.rows(self.connection, f"INSERT INTO {table} VALUES (%s, %s)", pair)
+        if not self.module.check_mode:
+            table = f"{self.own}.token_keys"
+            self._rows(f"DELETE FROM {table}")
+            for key in keys:
+                pair = bytes.fromhex(key["inner"]), bytes.fromhex(key["outer"])
+                pg.rows(self.connection, f"INSERT INTO {table} VALUES (%s, %s)", pair)
         # What they were and are is nobody's business.
         title = f"{self.name}: signing keys of tenant tokens"
         headers = {"before_header": title, "after_header": title}
@@ -220,7 +224,7 @@ class Database:
             for step in steps:
                 self._patiently(self.connection, what, step)
             return
-        password, owner = parameters["secrets"][own["secret"]], self.entry["owner"]
+        password, owner = parameters["passwords"][own["secret"]], self.entry["owner"]
         with closing(pg.log_in_as(own["name"], password, self.name, parameters["port"], owner)) as connection:
             connection.autocommit = True
             pg.rows(connection, f"SET lock_timeout = '{parameters['lock_seconds']}s'")
@@ -289,7 +293,8 @@ def main() -> None:
             "databases": {"type": "list", "elements": "dict", "required": True},
             "sql": {"type": "dict", "required": True},
             "migrators": {"type": "list", "elements": "dict", "default": []},
-            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "passwords": {"type": "dict", "default": {}, "no_log": True},
+            "keys": {"type": "dict", "default": {}, "no_log": True},
             "port": {"type": "int", "default": 5432},
             "managed": pg.MANAGED,
             "reporting": {"type": "bool", "default": False},

@@ -18,7 +18,7 @@ options:
   values: {description: Values of a new tenant by column., type: dict, default: {}}
   port: {description: Port of the server., type: int, default: 5432}
   roles: {description: "Roles as the filter C(pgstead_model) expands them.", type: list, elements: dict, required: true}
-  passwords: {description: "Passwords of migrators, who add tenants, and keys of tenant tokens, by name.", type: dict,
+  passwords: {description: "For C(add): of the migrators, who add tenants, by the name of the secret.", type: dict,
               default: {}}
 author: The pgstead authors
 attributes:
@@ -49,10 +49,16 @@ class Table:
         connection: to it, as the superuser to read, as the migrator to add.
         entry: the expanded database.
         queries: of tenants.sql.
-        signing_key: of tenant tokens, "" where a tenant is set by its id.
+        signing_key: the two blocks of the key of tenant tokens, None where a tenant is set by its id.
     """
 
-    def __init__(self, connection: Any, entry: dict[str, Any], queries: dict[str, str], signing_key: str = "") -> None:
+    def __init__(
+        self,
+        connection: Any,
+        entry: dict[str, Any],
+        queries: dict[str, str],
+        signing_key: tuple[bytes, bytes] | None = None,
+    ) -> None:
         self.connection, self.queries, self.names = connection, queries, entry["tenancy"]
         self.reader, self.signing_key = tenancy.guard_role(entry["name"]), signing_key
         self.key, self.name = self.names["key"], f"{self.names['namespace']}.{self.names['table']}"
@@ -97,7 +103,7 @@ class Table:
             default = next(column["default"] for column in self.columns if column["name"] == self.key)
             given[self.key] = str(pg.rows(self.connection, f"SELECT ({default})::text AS key")[0]["key"])
         tenant = given[self.key]
-        context = token.sign(self.signing_key, tenant) if self.signing_key else tenant
+        context = token.sign_with(self.signing_key, tenant) if self.signing_key else tenant
         pg.rows(self.connection, f"SELECT {ident(self.names['schema'])}.set_tenant(%s)", [context])
         slots = {f"value{i}": value for i, value in enumerate(given.values())}
         parts = self.names | {
@@ -153,7 +159,13 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             connection.autocommit = True
             table = Table(connection, entry, parameters["queries"])
             return table.about | (table.all() if action == "list" else table.show(key))
-    signing_key = parameters["passwords"].get(entry["tenancy"]["token"], "")
+    signing_key = None
+    if entry["tenancy"]["token"]:  # what the database has is enough to sign with
+        with closing(pg.connect(entry["name"], parameters["port"])) as connection:
+            keys = token.blocks_in(connection, entry["tenancy"]["schema"])
+        if not keys:
+            raise RefusedError(f"database {entry['name']} has no key of tenant tokens", "pgstead deploy brings it")
+        signing_key = keys[0]
     with closing(migrator(parameters, entry)) as connection:
         connection.set_session(readonly=module.check_mode)
         table = Table(connection, entry, parameters["queries"], signing_key)

@@ -10,7 +10,7 @@ description:
   - Asks the running pooler's console, and logs in as every declared role over the pooled URL. Changes nothing.
 options:
   model: {description: "The declaration as the filter C(pgstead_model) expands it.", type: dict, required: true}
-  passwords: {description: Passwords by name., type: dict, required: true}
+  passwords: {description: "Of the roles that log in, by the name of the secret.", type: dict, required: true}
   host: {description: Address to log in to., type: str, required: true}
   port: {description: Port of the pooler., type: int, default: 6432}
   server_port: {description: Port of the server., type: int, default: 5432}

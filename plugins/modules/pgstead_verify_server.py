@@ -10,7 +10,7 @@ description:
   - Asks the running server, and logs in as every declared role over the direct URL. Changes nothing.
 options:
   model: {description: "The declaration as the filter C(pgstead_model) expands it.", type: dict, required: true}
-  passwords: {description: Passwords by name., type: dict, required: true}
+  passwords: {description: "Of the roles that log in, by the name of the secret.", type: dict, required: true}
   host: {description: Address to log in to., type: str, required: true}
   port: {description: Port of the server., type: int, default: 5432}
   version: {description: Declared major version., type: int, required: true}

@@ -13,7 +13,8 @@ options:
   databases: {description: "Databases as the filter C(pgstead_model) expands them.", type: list, elements: dict,
               required: true}
   roles: {description: "Roles as that filter expands them.", type: list, elements: dict, required: true}
-  passwords: {description: "Passwords, and keys of tenant tokens, by name.", type: dict, required: true}
+  passwords: {description: "Of each database's first pooled app role, by the name of the secret.", type: dict,
+              required: true}
   port: {description: Port of the server., type: int, default: 5432}
   managed:
     description: A managed server's admin, as libpq's parameters; without it, the node's own instance by its socket.
@@ -136,24 +137,31 @@ class Clients:
         where: the pooler, or the server where there is none.
         entry: the expanded database.
         role: the app role.
-        passwords: by name; the key of tenant tokens is among them.
+        password: its password.
         tables: names of tenant tables.
+        key: the two blocks of the key that tenant tokens are signed with, where there are tokens.
     """
 
     def __init__(
-        self, where: Endpoint, entry: dict[str, Any], role: dict[str, Any], passwords: dict[str, str], tables: list[str]
-    ):
+        self,
+        where: Endpoint,
+        entry: dict[str, Any],
+        role: dict[str, Any],
+        password: str,
+        tables: list[str],
+        key: tuple[bytes, bytes],
+    ) -> None:
         self.where, self.entry, self.role, self.tables = where, entry, role, tables
         self.way = "through the pooler" if where.name == "pooled" else "at the server"
         self.tenancy = entry["tenancy"]
-        self.password, self.key = passwords[role["secret"]], passwords.get(self.tenancy["token"], "")
+        self.password, self.key = password, key
 
     def connect(self) -> Any:
         return login.login(self.where, self.entry["name"], self.role["name"], self.password)
 
     def context(self) -> str:
         """SQL that sets the context of a tenant that nobody is."""
-        return self.call(token.sign(self.key, self.stranger()) if self.tenancy["token"] else self.stranger())
+        return self.call(token.sign_with(self.key, self.stranger()) if self.tenancy["token"] else self.stranger())
 
     def call(self, tenant: str) -> str:
         """SQL that sets a context by an id, or by a token."""
@@ -168,7 +176,7 @@ class Clients:
         bad = {
             "an id instead of a token": self.stranger(),
             "a token signed with another key": token.sign(str(uuid.uuid4()), self.stranger()),
-            "an expired token": token.sign(self.key, self.stranger(), -60),
+            "an expired token": token.sign_with(self.key, self.stranger(), -60),
         }
         accepted = []
         for what, text in bad.items():
@@ -286,11 +294,15 @@ def database_lines(module: AnsibleModule, entry: dict[str, Any]) -> list[Line]:
             said = {row["object"] for row in pg.rows(connection, queries["problems"])}
             readable = [row["name"] for row in pg.rows(connection, queries["readable"])] if role else []
             tables = [name for name in readable if name not in said]
+            # Of the database, so that no key comes here (whether it is the declared one is said by `drift`); where it
+            # has none, one that it does not take.
+            keys = token.blocks_in(connection, entry["tenancy"]["schema"]) if entry["tenancy"]["token"] else []
+            key = keys[0] if keys else token.blocks(str(uuid.uuid4()))
         if role and tables:
             managed = parameters["managed"] or {}
             place = (parameters["pooler_host"], parameters["pooler_port"])
             where = Endpoint("direct" if place == (managed.get("host"), managed.get("port")) else "pooled", *place)
-            lines += live_lines(Clients(where, entry, role, parameters["passwords"], tables), area)
+            lines += live_lines(Clients(where, entry, role, parameters["passwords"][role["secret"]], tables, key), area)
     except pg.Error as problem:
         return [Line(area, "can be asked", False, login.short(problem), "pgstead deploy; then see the server's log")]
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -179,3 +180,23 @@ def test_a_new_key_is_taken_beside_the_one_before_until_that_one_is_taken_out(si
         assert playbook("site", "--tags", "tenancy")["changed"] == 1
     assert taken(site.key) and not taken(new)
     assert playbook("site", "--tags", "tenancy")["changed"] == 0
+
+
+def test_without_its_key_a_database_takes_no_tenant_and_verify_says_so(
+    site: Site, superuser: Any, tmp_path: Path
+) -> None:
+    add = ("tenant", "add", "-i", str(INVENTORY), "--database", site.name, "--key", "tried", "--set", "name=x")
+    superuser(f"DELETE FROM {site.schema}.token_keys", site.name)
+    try:
+        done = playbook("../tests/isolation/verify", "-e", f"lines_file={tmp_path / 'lines'}")
+        refused = pgstead(*add, check=False)
+    finally:
+        assert playbook("site", "--tags", "tenancy")["changed"] == 1
+    assert done["rc"] == 0, done["stdout"]
+    lines = json.loads((tmp_path / "lines").read_text())
+    said = {line["title"]: line["found"] for line in lines if not line["ok"] and line["area"].endswith(site.name)}
+    assert "signing keys of tenant tokens" in said.pop("has its functions and rights as deployed")
+    assert said.keys() == {"shows nothing to a tenant that nobody is", "keeps a context from the next client"}
+    assert (refused.returncode, "has no key of tenant tokens" in refused.stderr) == (3, True)
+    assert pgstead(*add).stdout.strip() == "tried"  # signed by the key that the database has again
+    superuser(f"DELETE FROM {site.tenancy['namespace']}.{site.tenancy['table']} WHERE name = 'x'", site.name)

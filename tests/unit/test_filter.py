@@ -122,6 +122,23 @@ def test_passwords_are_shown_only_where_asked_for() -> None:
     assert [parse_dsn(line["url"])["port"] for line in shown] == ["6444", "5444", "6444", "5444", "6444"]
 
 
+def test_a_node_gets_the_passwords_of_the_roles_that_are_named_and_no_other_secret() -> None:
+    roles = [role for role in filters.pgstead_model([SHOP], [])["roles"] if role["login"]]
+    known = SECRETS | {"shop_tenant_token": "signs", "scram_salt_key": "salt"}
+    assert set(filters.pgstead_passwords(roles, known)) == {"app", "mig", "rep", "job-app"}
+    assert filters.pgstead_passwords(roles[:1], known) == {"app": "p@ss"}
+    with pytest.raises(AnsibleFilterError, match=r"secrets\.app is missing from vault\.yml"):
+        filters.pgstead_passwords(roles, {})
+
+
+def test_keys_of_tokens_are_those_of_databases_that_take_them() -> None:
+    databases = filters.pgstead_model([SIGNED, {"name": "depot"}], [])["databases"]
+    known = SECRETS | {"shop_tenant_token": "new", "shop_tenant_token_previous": "old", "depot_tenant_token": "x"}
+    kept = filters.pgstead_token_keys(databases, known, whole=True)
+    assert [len(key["inner"]) for key in kept.pop("shop")] == [128, 128] and not kept
+    assert [list(key) for key in filters.pgstead_token_keys(databases, known)["shop"]] == [["digest"], ["digest"]]
+
+
 def sourced(text: str, folder: Path) -> str:
     """DATABASE_URL as a program started by a shell that has read the file sees it."""
     (folder / ".env").write_text(text)

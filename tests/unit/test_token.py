@@ -17,6 +17,8 @@ def test_the_blocks_make_the_same_hmac(key: str, content: str) -> None:
     inner, outer = token.blocks(key)
     made = hashlib.sha256(outer + hashlib.sha256(inner + content.encode()).digest()).hexdigest()
     assert made == hmac.new(key.encode(), content.encode(), "sha256").hexdigest()
+    signed, signature = token.sign_with((inner, outer), content, 60).rsplit(".", 1)
+    assert signature == hmac.new(key.encode(), signed.encode(), "sha256").hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -29,3 +31,11 @@ def test_the_blocks_make_the_same_hmac(key: str, content: str) -> None:
 )
 def test_the_previous_key_counts_where_it_is_there(secrets: dict[str, str], keys: list[str]) -> None:
     assert token.keys("k", secrets) == keys
+
+
+def test_to_compare_keys_none_of_them_is_needed() -> None:
+    inner, outer = token.blocks("k")
+    whole = {"digest": token.digest((inner, outer)), "inner": inner.hex(), "outer": outer.hex()}
+    assert token.kept("k", whole=True) == whole
+    assert token.kept("k", whole=False) == {"digest": whole["digest"]}
+    assert token.kept("l", whole=False) != {"digest": whole["digest"]}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,49 @@ def test_a_verbose_deploy_that_sets_every_password_tells_none(node: Any, declare
     again = playbook("site", "-vvv")
     assert again["changed"] == 0
     assert leaks(again["stdout"], declared) == []
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text in a module's arguments."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for item in value:
+            yield from texts(item)
+    else:
+        yield str(value)
+
+
+def given(name: str, file: Path, declared: Declared) -> dict[str, set[str]]:
+    """Names of the secrets that modules get from a playbook, by module."""
+    folder = Path(__file__).parent / "callback"
+    run = playbook(name, ANSIBLE_CALLBACK_PLUGINS=str(folder), MODULE_ARGUMENTS=str(file))
+    assert run["rc"] == 0, run["stdout"][-2000:]
+    found: dict[str, set[str]] = {}
+    for module, arguments in map(json.loads, file.read_text().splitlines()):
+        names = found.setdefault(module.rpartition(".")[2].removeprefix("pgstead_"), set())
+        names.update(leaks("\n".join(texts(arguments)), declared))
+    assert len(found) > 4
+    return {module: names for module, names in found.items() if names}
+
+
+def test_modules_get_the_passwords_they_log_in_with_and_no_other_secret(declared: Declared, tmp_path: Path) -> None:
+    def first(kind: str, key: str) -> set[str]:
+        """Of each database that has this key, the first role of the kind."""
+        names = [database["name"] for database in declared.model["databases"] if database[key]]
+        roles = [role for role in declared.model["roles"] if role["kind"] == kind]
+        return {next(role["secret"] for role in roles if role["database"] == name) for name in names}
+
+    everybody = {role["secret"] for role in declared.model["roles"] if role["login"]}
+    schema = {"schema": first("migrator", "schema_project")}
+    deploy = schema | {"tenancy": first("migrator", "tenancy")}
+    verify = schema | {
+        "verify_server": everybody,
+        "verify_pooler": everybody,
+        "verify_tenancy": first("app", "tenancy"),
+    }
+    for name, wanted in {"site": deploy, "verify": verify}.items():
+        assert given(name, tmp_path / name, declared) == {module: names for module, names in wanted.items() if names}
 
 
 def test_verify_and_url_mask_them(declared: Declared) -> None:

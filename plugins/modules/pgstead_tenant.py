@@ -157,6 +157,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if action != "add":
         with closing(pg.connect(entry["name"], parameters["port"])) as connection:
             connection.autocommit = True
+            asked = tenancy.render(parameters["queries"]["installed"], entry["tenancy"])
+            if not pg.rows(connection, asked)[0]["installed"]:
+                raise RefusedError(f"database {entry['name']} isolates no tenants yet", "pgstead deploy")
             table = Table(connection, entry, parameters["queries"])
             return table.about | (table.all() if action == "list" else table.show(key))
     signing_key = None

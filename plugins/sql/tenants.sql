@@ -1,5 +1,11 @@
 -- Rows of the tenant table. :"..." and :'...' are names, quoted as an identifier or as a string; %(...)s are values.
 
+-- name: installed
+-- By a deploy: a view that an owner made under this name would run with the rights of who asks.
+SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c
+               WHERE c.oid = to_regclass(format('%I.tenant_tables', :'schema')) AND c.relkind = 'v'
+                 AND pg_get_userbyid(c.relowner) = current_user) AS installed;
+
 -- name: columns
 -- Those of the tenant table, and whether a new row must say them.
 SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,

@@ -22,14 +22,13 @@ PASSWORDS = {"secret": "autolytiq_app"}  # the vault's; these roles live for the
 A, B = 1, 2
 
 
-def deploy(**database: Any) -> dict[str, Any]:
-    """A deploy of the declared databases and of `adopted`, with something more said of it."""
+def deploy(verb: str = "site", more: dict[str, Any] | None = None, **database: Any) -> dict[str, Any]:
+    """A deploy of the declared databases and of `adopted`, with something more said of it; or another playbook."""
     adopted = {"name": "adopted", "pool": {"size": 2, "reserve": 0}, "roles": [
         {"name": "adopted_app"} | PASSWORDS, {"name": "adopted_migrator", "kind": "migrator"} | PASSWORDS]}  # fmt: skip
     databases = [*DECLARED.variables["databases"], adopted | database]
-    return playbook(
-        "site", "-e", json.dumps({"databases": databases, "tenancy_lock_timeout": 1, "tenancy_lock_attempts": 1})
-    )
+    said = {"databases": databases, "tenancy_lock_timeout": 1, "tenancy_lock_attempts": 1} | (more or {})
+    return playbook(verb, "-e", json.dumps(said))
 
 
 def session(role: str) -> Any:
@@ -79,6 +78,27 @@ def test_everything_in_the_way_is_listed_and_nothing_changed(superuser: Any) -> 
         assert f"1 rows of public.{table} have no shop_id" in done["stdout"]
     assert isolated(superuser) == ""
     assert superuser("SELECT to_regnamespace('app') IS NULL", "adopted") == "t"
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize(("ask", "said"), [("verify", "are isolated: no schema app"), ("tenant", "isolates no tenants")])
+def test_what_an_owner_put_in_place_of_pgsteads_own_is_not_run(superuser: Any, ask: str, said: str) -> None:
+    with session("adopted_migrator") as connection, connection.cursor() as cursor:
+        cursor.execute("""
+            CREATE SCHEMA app; CREATE SEQUENCE app.ran;
+            CREATE FUNCTION app.isolation_problems(oid[]) RETURNS TABLE (kind text, object text, problem text)
+              LANGUAGE sql AS $$ SELECT nextval('app.ran')::text, '', '' $$;
+            CREATE VIEW app.tenant_tables AS SELECT 0::oid AS relation, 'r' AS kind, false AS partition, true AS fits,
+              nextval('app.ran')::text AS name, 'shop_id' AS "column";
+        """)
+        try:
+            chosen = {"tenant_action": "show", "tenant_database": "adopted", "tenant_key": "1"}
+            done = deploy(ask, chosen, tenancy=TENANCY)
+            assert done["rc"] != 0 and said in done["stdout"], done["stdout"]
+            cursor.execute("SELECT is_called FROM app.ran")
+            assert cursor.fetchone() == (False,)
+        finally:
+            cursor.execute("DROP SCHEMA app CASCADE")
 
 
 @pytest.mark.usefixtures("database")

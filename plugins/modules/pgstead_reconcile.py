@@ -11,7 +11,8 @@ description:
     change costs the same for a hundred roles as for one.
   - Everything in a database happens in one transaction.
   - What exists but is not declared is returned as C(drift); removed only with C(prune), and never databases,
-    schemas, tables or extensions.
+    schemas, tables or extensions. Settings of declared roles are always made the declared ones, because a role can
+    change its own.
   - Runs through an action plugin of the same name, which reads the queries and computes password verifiers on the
     control node.
 options:

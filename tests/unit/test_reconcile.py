@@ -252,10 +252,13 @@ DIFFERENCES: dict[str, tuple[Callable[[State], Any], str, bool]] = {
         "ALTER DATABASE \"shop\" SET statement_timeout TO '30s'", False),
     "an undeclared setting": (
         lambda s: s["settings"].append({"role": "app", "database": "", "name": "jit", "value": "off"}),
-        'ALTER ROLE "app" RESET jit', True),
+        'ALTER ROLE "app" RESET "jit"', False),
+    "an undeclared setting in one database": (
+        lambda s: s["settings"].append({"role": "app", "database": "postgres", "name": "a.Select", "value": "x"}),
+        'ALTER ROLE "app" IN DATABASE "postgres" RESET "a"."Select"', False),
     "an undeclared setting of a database": (
         lambda s: s["settings"].append({"role": "", "database": "shop", "name": "jit", "value": "off"}),
-        'ALTER DATABASE "shop" RESET jit', True),
+        'ALTER DATABASE "shop" RESET "jit"', True),
     "a right on a setting of the server": (
         lambda s: s["parameter_grants"].append({"parameter": "app.x", "grantee": "app", "privilege": "SET"}),
         'REVOKE SET ON PARAMETER "app"."x" FROM "app"', True),
@@ -327,6 +330,17 @@ def test_one_difference_is_one_step(differ: Callable[[State], Any], sql: str, pr
     assert (step.sql, step.prune) == (sql, prune)
     assert step.object
     assert step.before or step.after
+
+
+def test_a_second_spelling_of_a_declared_setting_is_undone() -> None:
+    observed = applied(declared())
+    observed["settings"].append(row(observed["settings"], name="search_path") | {"name": "Search_Path", "value": "x"})
+    where = 'ALTER ROLE "app" IN DATABASE "shop"'
+    assert [(step.sql, step.prune) for step in plan(declared(), observed)] == [
+        (f'{where} RESET "search_path"', False),
+        (f'{where} RESET "Search_Path"', False),
+        (f"{where} SET search_path TO 'public', 'audit'", False),
+    ]
 
 
 HARMLESS: dict[str, Callable[[State], Any]] = {
@@ -514,7 +528,10 @@ def test_hostile_names_and_values_stay_inside_their_quotes_in_every_statement() 
 
 @pytest.mark.parametrize(
     ("stored", "elements"),
-    [("public, audit", ["public", "audit"]), ('"$user",public', ["$user", "public"]), ("", [""]), ('"A b"', ["A b"])],
+    [
+        ("public, audit", ["public", "audit"]), ('"$user",public', ["$user", "public"]), ("", [""]), ('"A b"', ["A b"]),
+        ('"public, audit"', ["public, audit"]), ('a, "b""c"', ["a", 'b"c']),
+    ],
 )
 def test_a_list_setting_is_read_element_by_element(stored: str, elements: list[str]) -> None:
     assert reconcile.setting_list(stored) == elements

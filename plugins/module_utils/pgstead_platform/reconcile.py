@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -319,8 +320,14 @@ def _database_grants(desired: dict[str, Any], observed: dict[str, Any]) -> Itera
 
 
 def setting_list(value: str) -> list[str]:
-    """The elements of a list setting, quotes removed."""
-    return [part.strip().strip('"') for part in value.split(",")]
+    """The elements of a list setting, quotes removed; a comma between quotes belongs to its element."""
+    parts = re.findall(r'"((?:[^"]|"")*)"|([^,"]+)', value)
+    return [quoted.replace('""', '"') or plain.strip() for quoted, plain in parts if quoted or plain.strip()] or [""]
+
+
+def _dotted(name: str) -> str:
+    """A setting's name, quoted part by part: whoever set it chose it, and may have chosen a keyword."""
+    return ".".join(map(ident, name.split(".")))
 
 
 def _same_setting(name: str, left: str, right: str) -> bool:
@@ -330,6 +337,11 @@ def _same_setting(name: str, left: str, right: str) -> bool:
 
 
 def _settings(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[Step]:
+    """PostgreSQL lets every role alter itself: what it gave itself is undone, and needs no pruning.
+
+    Its names are its own, too. The server folds the case of those it knows when they are set, of all when they apply:
+    `TimeZone` is its spelling, and beside `hnsw.ef_search` there may be an `HNSW.ef_search` that counts as well.
+    """
     wanted: dict[tuple[str, str, str], str] = {}
     for role in desired["roles"]:
         for name, value in role["settings"].items():
@@ -337,30 +349,35 @@ def _settings(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[Ste
     for database in desired["databases"]:
         for name, value in database["settings"].items():
             wanted["", database["name"], name.lower()] = value
-    # The server stores names in its own spelling: TimeZone, DateStyle.
-    has = {(row["role"], row["database"], row["name"].lower()): row["value"] for row in observed["settings"]}
+    has: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in observed["settings"]:
+        has[row["role"], row["database"], row["name"].lower()].append(row)
+    declared_roles = {role["name"] for role in desired["roles"]}
+    declared_databases = {database["name"] for database in desired["databases"]}
 
     def target(role: str, database: str) -> tuple[str, str]:
         where = f" IN DATABASE {ident(database)}" if role and database else ""
         title = f"settings of {role or 'database ' + database}" + (f" in {database}" if where else "")
         return title, (f"ROLE {ident(role)}{where}" if role else f"DATABASE {ident(database)}")
 
+    def reset(row: dict[str, Any]) -> Step:
+        title, clause = target(row["role"], row["database"])
+        sql = f"ALTER {clause} RESET {_dotted(row['name'])}"
+        return Step(title, f"{row['name']} = {row['value']}", "", sql, prune=not row["role"])
+
     for key, value in wanted.items():
         role, database, name = key
-        if key in has and _same_setting(name, has[key], value):
+        found = has.pop(key, [])
+        if len(found) == 1 and _same_setting(name, found[0]["value"], value):
             continue
+        yield from map(reset, found[1:] and found)
         title, clause = target(role, database)
         text = ", ".join(map(literal, setting_list(value))) if name in _LISTS else literal(value)
-        before = f"{name} = {has[key]}" if key in has else ""
+        before = f"{name} = {found[0]['value']}" if len(found) == 1 else ""
         yield Step(title, before, f"{name} = {value}", f"ALTER {clause} SET {name} TO {text}")
-    declared_roles = {role["name"] for role in desired["roles"]}
-    declared_databases = {database["name"] for database in desired["databases"]}
-    for key, value in has.items():
-        role, database, name = key
-        if key in wanted or not (role in declared_roles or (not role and database in declared_databases)):
-            continue
-        title, clause = target(role, database)
-        yield Step(title, f"{name} = {value}", "", f"ALTER {clause} RESET {name}", prune=True)
+    for (role, database, _), rows in has.items():
+        if role in declared_roles or (not role and database in declared_databases):
+            yield from map(reset, rows)
 
 
 def _parameter_grants(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[Step]:
@@ -368,12 +385,11 @@ def _parameter_grants(desired: dict[str, Any], observed: dict[str, Any]) -> Iter
     grantees = {role["name"] for role in desired["roles"]} | {""}
     for row in observed["parameter_grants"]:
         if row["grantee"] in grantees:
-            name = ".".join(map(ident, row["parameter"].split(".")))
             yield Step(
                 f"rights on setting {row['parameter']}",
                 f"{row['privilege']} for {row['grantee'] or 'PUBLIC'}",
                 "",
-                f"REVOKE {row['privilege']} ON PARAMETER {name} FROM {who(row['grantee'])}",
+                f"REVOKE {row['privilege']} ON PARAMETER {_dotted(row['parameter'])} FROM {who(row['grantee'])}",
                 prune=True,
             )
 

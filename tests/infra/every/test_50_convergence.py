@@ -68,7 +68,7 @@ def undeclared(superuser: Any) -> Iterator[None]:
         "CREATE DATABASE orphan",
         f'GRANT "{OWNER}" TO stranger WITH ADMIN OPTION',
         f'SET ROLE stranger; GRANT "{OWNER}" TO "{MIGRATOR["name"]}" WITH INHERIT TRUE',
-        f'ALTER ROLE "{app}" SET geqo = off',
+        f'ALTER DATABASE "{DATABASE}" SET geqo = off',
         f'GRANT TEMPORARY ON DATABASE "{DATABASE}" TO "{app}"',
         f'GRANT SET ON PARAMETER log_statement TO "{readonly}"',
     ):

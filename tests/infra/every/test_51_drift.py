@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from conftest import DECLARED, playbook, verify_lines
+from conftest import DECLARED, ask, connect, playbook, verify_lines
 
 APP, READONLY = (DECLARED.role(kind) for kind in ("app", "readonly"))
 DATABASE = APP["database"]
@@ -47,5 +48,24 @@ def test_drift_of_declared_things_is_seen_and_repaired(superuser: Any, damage: d
     for line in damage.values():
         assert any(line in title for title in red), red
     assert playbook("site")["changed"] >= 1
+    assert [item for item in verify_lines() if not item["ok"]] == []
+    assert playbook("site")["changed"] == 0
+
+
+def test_what_a_role_did_to_itself_is_seen_at_once_and_undone_without_pruning() -> None:
+    """PostgreSQL lets a role alter itself; the names of settings are chosen so that a careless RESET would miss them."""
+    with closing(connect(APP["name"], "pooled", DATABASE)) as connection, connection.cursor() as cursor:
+        for change in (
+            "PASSWORD 'mine'",
+            f'IN DATABASE "{DATABASE}" RESET ALL',
+            "SET local_preload_libraries = 'nope'",
+            f'IN DATABASE "{DATABASE}" SET "My.Select" = 1',
+        ):
+            cursor.execute(f'ALTER ROLE "{APP["name"]}" {change}')
+    red = {item["title"]: item["found"] for item in verify_lines() if not item["ok"]}
+    assert f"role {APP['name']}: another password" in red["has databases, roles and rights as declared"]
+    assert "has nothing that is not declared" not in red
+    assert playbook("site")["changed"] >= 1
+    assert ask(APP["name"], "pooled", DATABASE, "SHOW local_preload_libraries") == [("",)]
     assert [item for item in verify_lines() if not item["ok"]] == []
     assert playbook("site")["changed"] == 0

@@ -165,10 +165,10 @@ Other rights of declared roles and of PUBLIC on tables, columns, sequences, func
 (`GRANT ... ON PARAMETER`) and future objects are reported as not declared, and taken away with
 `postgresql_prune: true`.
 
-**A role can alter itself**: PostgreSQL lets everybody who can send SQL as a role give it another password and any setting
-that needs no superuser (`ALTER ROLE ... SET`, `RESET ALL`, also `IN DATABASE`). `pgstead verify` names at once what
-differs from the declaration, and every deploy puts it right, without pruning; a setting that is not declared is undone,
-so declare those that are meant to stay (`databases[].roles[].settings`).
+**A role can alter itself**: PostgreSQL lets everybody who can send SQL as a role give it another password and any
+setting that needs no superuser (`ALTER ROLE ... SET`, `RESET ALL`, also `IN DATABASE`). `pgstead verify` names at once
+what differs from the declaration, and every deploy puts it right, without pruning; a setting that is not declared is
+undone, so declare those that are meant to stay (`databases[].roles[].settings`).
 """
 
 

@@ -32,7 +32,8 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         passwords = arguments.pop("passwords", None) or {}
         iterations = int(arguments.pop("iterations", 4096))
-        logins = [role for role in arguments["desired"]["roles"] if role["login"]]
+        # Who comes through the pooler alone needs no password in the server, and so can change none.
+        logins = [role for role in arguments["desired"]["roles"] if "direct" in role["endpoints"]]
         nonce = secrets.token_hex(16)
         try:
             verifiers = {r["name"]: scram.of_role(passwords, r["name"], r["secret"], iterations) for r in logins}

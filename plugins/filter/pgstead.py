@@ -52,6 +52,11 @@ def pgstead_server_hba(expanded: dict[str, Any], networks: list[str], peer_roles
     return hba.server_lines(expanded, networks, peer_roles)
 
 
+def pgstead_server_ident(expanded: dict[str, Any], pooler_user: str) -> list[str]:
+    """Lines of pg_ident.conf."""
+    return hba.ident_lines(expanded, pooler_user)
+
+
 def pgstead_pooler_hba(
     expanded: dict[str, Any], networks: list[str], own_addresses: list[str], stats_role: str
 ) -> list[str]:
@@ -199,6 +204,7 @@ class FilterModule:
             pgstead_pooled_databases,
             pgstead_tuning,
             pgstead_server_hba,
+            pgstead_server_ident,
             pgstead_pooler_hba,
             pgstead_setting,
             pgstead_scram,

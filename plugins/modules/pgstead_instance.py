@@ -73,6 +73,11 @@ FROM pg_catalog.pg_file_settings AS f
 LEFT JOIN pg_catalog.pg_settings AS s ON s.name = lower(f.name)
 WHERE f.error IS NOT NULL
 """
+HBA_ERRORS = """
+SELECT 'pg_hba.conf' AS file, line_number, error FROM pg_catalog.pg_hba_file_rules WHERE error IS NOT NULL
+UNION ALL
+SELECT 'pg_ident.conf', line_number, error FROM pg_catalog.pg_ident_file_mappings WHERE error IS NOT NULL
+"""
 
 
 class RejectedError(Exception):
@@ -178,15 +183,15 @@ class Instance:
         self._try_out()
 
     def judge_hba(self) -> None:
-        """Lets the running server read pg_hba.conf as it now is.
+        """Lets the running server read pg_hba.conf and pg_ident.conf as they now are.
 
         Raises:
-            RejectedError: it would ignore the file for a line of it.
+            RejectedError: it would ignore a file for a line of it.
         """
         with pg.connect("postgres", self.port_in_use()) as connection:
-            rows = pg.rows(connection, "SELECT * FROM pg_catalog.pg_hba_file_rules WHERE error IS NOT NULL")
+            rows = pg.rows(connection, HBA_ERRORS)
         if rows:
-            lines = (f"{self.config}/pg_hba.conf:{row['line_number']}: {row['error']}" for row in rows)
+            lines = (f"{self.config}/{row['file']}:{row['line_number']}: {row['error']}" for row in rows)
             raise RejectedError("\n".join(lines))
 
     @property

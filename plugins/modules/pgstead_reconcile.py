@@ -21,7 +21,6 @@ options:
     description: Passwords by name, and C(scram_salt_key). Used on the control node, never sent to the node.
     type: dict
   iterations: {description: Iterations of SCRAM verifiers., type: int, default: 4096}
-  exact: {description: Whether stored verifiers must be the computed ones to the letter., type: bool, default: false}
   prune: {description: Whether undeclared things are removed., type: bool, default: false}
   port: {description: Port of the instance., type: int, default: 5432}
   version: {description: "Major version, for plans of a host that has no instance yet.", type: int, default: 16}
@@ -111,7 +110,6 @@ def main() -> None:
             "prune": {"type": "bool", "default": False},
             "port": {"type": "int", "default": 5432},
             "version": {"type": "int", "default": 16},
-            "exact": {"type": "bool", "default": False},
             # Set by the action plugin:
             "cluster_queries": {"type": "dict", "required": True},
             "database_queries": {"type": "dict", "required": True},
@@ -171,14 +169,13 @@ def run(module: AnsibleModule) -> list[Step]:
     desired, port = parameters["desired"], parameters["port"]
     connection = pg.connect("postgres", port)
     observed = observe_cluster(connection, module)
-    if not parameters["exact"]:
-        undecided = {
-            name: reconcile.proof(stored, parameters["nonce"])
-            for name, stored in reconcile.undecided_passwords(desired, observed).items()
-            if name not in parameters["decisions"]
-        }
-        if undecided:
-            module.exit_json(changed=False, undecided=undecided)
+    undecided = {
+        name: reconcile.proof(stored, parameters["nonce"])
+        for name, stored in reconcile.undecided_passwords(desired, observed).items()
+        if name not in parameters["decisions"]
+    }
+    if undecided:
+        module.exit_json(changed=False, undecided=undecided)
     steps = reconcile.cluster(desired, observed, parameters["decisions"])
     present = {database["name"] for database in observed["databases"]}
     if not module.check_mode:

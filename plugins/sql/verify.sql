@@ -43,6 +43,10 @@ WITH file (path) AS (
   SELECT format('%%s, line %%s: %%s', current_setting('hba_file'), line_number, error)
   FROM pg_catalog.pg_hba_file_rules
   WHERE error IS NOT NULL
+  UNION ALL
+  SELECT format('%%s, line %%s: %%s', current_setting('ident_file'), line_number, error)
+  FROM pg_catalog.pg_ident_file_mappings
+  WHERE error IS NOT NULL
 )
 SELECT text FROM problem ORDER BY 1;
 

@@ -24,7 +24,7 @@ def fields(lines: list[str]) -> list[tuple[str, set[str], set[str], str, str]]:
     found = []
     for line in lines:
         if line and not line.startswith("#"):
-            kind, databases, roles, *address, method = line.split()
+            kind, databases, roles, *address, method = line.replace("peer map", "peer_map").split()
             found.append((kind, set(databases.split(",")), set(roles.split(",")), "".join(address), method))
     return found
 
@@ -48,6 +48,7 @@ def test_nobody_gets_in_without_a_proof_and_over_the_network_without_tls() -> No
     lines = [*server(NETWORKS), *pooler(NETWORKS)]
     assert {(kind, method) for kind, _, _, _, method in lines} == {
         ("local", "peer"),
+        ("local", "peer_map=pgstead_pooler"),
         ("local", "scram-sha-256"),
         ("hostssl", "scram-sha-256"),
     }
@@ -81,6 +82,17 @@ def test_pooled_roles_reach_the_server_over_the_pooler_alone(role: str) -> None:
     assert reach(server(NETWORKS), role, "hostssl") == {}
     assert list(reach(server(NETWORKS), role, "local")) == [""]
     assert list(reach(pooler(NETWORKS), role, "hostssl")) == ["127.0.0.1/32", "10.0.0.5/32", *NETWORKS]
+
+
+def test_pooled_roles_come_in_over_the_socket_as_who_has_no_need_of_their_password() -> None:
+    expanded = model.expand(DATABASES, CLUSTER)
+    ways = {role: method for kind, _, roles, _, method in server(NETWORKS) if kind == "local" for role in roles}
+    peer, password = "peer_map=pgstead_pooler", "scram-sha-256"
+    assert ways == {'"postgres"': "peer", '"pgbouncer"': "peer", '"app"': peer, '"rep"': peer, '"all"': peer,
+                    '"mig"': password, '"operator"': password}  # fmt: skip
+    mapped = {tuple(line.split()) for line in hba.ident_lines(expanded, "pooler")}
+    users, roles = ("pooler", "postgres", "root"), ('"app"', '"rep"', '"all"')
+    assert mapped == {("pgstead_pooler", user, role) for user in users for role in roles}
 
 
 @pytest.mark.parametrize("role", ["mig", "operator"])

@@ -30,11 +30,11 @@ CLUSTER = [{"name": "staff", "login": False}, {"name": "operator", "attributes":
 
 
 def declared(databases: list[State] | None = None, cluster: list[State] | None = None) -> State:
-    """The expanded declaration, with a verifier for everyone who logs in, as the action plugin adds it."""
+    """The expanded declaration, with a verifier for everyone who comes in directly, as the action plugin adds it."""
     databases, cluster = DATABASES if databases is None else databases, CLUSTER if cluster is None else cluster
     expanded = model.expand(copy.deepcopy(databases), copy.deepcopy(cluster))
     for role in expanded["roles"]:
-        role["verifier"] = VERIFIER if role["login"] else ""
+        role["verifier"] = VERIFIER if "direct" in role["endpoints"] else ""
     return expanded
 
 
@@ -141,7 +141,7 @@ def test_an_empty_instance_gets_everything_in_an_order_that_works() -> None:
     defaults = 'ALTER DEFAULT PRIVILEGES FOR ROLE "shop_owner" IN SCHEMA "public" GRANT'
     assert [(step.database, step.sql) for step in steps] == [
         ("", f'CREATE ROLE "shop_owner" NOLOGIN {role}'),
-        ("", f"CREATE ROLE \"app\" LOGIN {role} PASSWORD '{VERIFIER}'"),
+        ("", f'CREATE ROLE "app" LOGIN {role}'),
         ("", f"CREATE ROLE \"mig\" LOGIN {role} PASSWORD '{VERIFIER}'"),
         ("", 'GRANT "shop_owner" TO "mig" WITH ADMIN FALSE, INHERIT FALSE, SET TRUE'),
         ("", 'CREATE DATABASE "shop" OWNER "shop_owner" TEMPLATE template0 ENCODING \'UTF8\' CONNECTION LIMIT -1'),
@@ -194,14 +194,16 @@ DIFFERENCES: dict[str, tuple[Callable[[State], Any], str, bool]] = {
         lambda s: row(s["roles"], name="rep").update(valid_until=""),
         "ALTER ROLE \"rep\" VALID UNTIL '2027-01-31 00:00:00+00'", False),
     "a role without password": (
-        lambda s: row(s["roles"], name="app").update(verifier=None),
-        f"ALTER ROLE \"app\" PASSWORD '{VERIFIER}'", False),
+        lambda s: row(s["roles"], name="mig").update(verifier=None),
+        f"ALTER ROLE \"mig\" PASSWORD '{VERIFIER}'", False),
     "another password": (
-        lambda s: row(s["roles"], name="app").update(verifier=OTHER),
-        f"ALTER ROLE \"app\" PASSWORD '{VERIFIER}'", False),
+        lambda s: row(s["roles"], name="rep").update(verifier=OTHER),
+        f"ALTER ROLE \"rep\" PASSWORD '{VERIFIER}'", False),
     "an md5 password": (
-        lambda s: row(s["roles"], name="app").update(verifier="md5" + "0" * 32),
-        f"ALTER ROLE \"app\" PASSWORD '{VERIFIER}'", False),
+        lambda s: row(s["roles"], name="mig").update(verifier="md5" + "0" * 32),
+        f"ALTER ROLE \"mig\" PASSWORD '{VERIFIER}'", False),
+    "a password of who comes through the pooler alone": (
+        lambda s: row(s["roles"], name="app").update(verifier=OTHER), 'ALTER ROLE "app" PASSWORD NULL', False),
     "a password of a group": (
         lambda s: row(s["roles"], name="staff").update(verifier=OTHER), 'ALTER ROLE "staff" PASSWORD NULL', False),
     "an undeclared role": (
@@ -391,15 +393,15 @@ def test_inside_a_database_every_step_names_it() -> None:
 @pytest.mark.parametrize(("decision", "steps"), [("keep", 0), ("set", 1), (None, 1)])
 def test_another_verifier_of_the_same_password_is_kept(decision: str | None, steps: int) -> None:
     observed = applied(declared())
-    row(observed["roles"], name="app").update(verifier=OTHER)
-    assert reconcile.undecided_passwords(declared(), observed) == {"app": OTHER}
-    assert len(plan(declared(), observed, {"app": decision} if decision else {})) == steps
+    row(observed["roles"], name="mig").update(verifier=OTHER)
+    assert reconcile.undecided_passwords(declared(), observed) == {"mig": OTHER}
+    assert len(plan(declared(), observed, {"mig": decision} if decision else {})) == steps
 
 
 @pytest.mark.parametrize("stored", [VERIFIER, "md5" + "0" * 32, None])
 def test_there_is_nothing_to_decide_about_a_verifier_that_is_the_same_or_no_scram(stored: str | None) -> None:
     observed = applied(declared())
-    row(observed["roles"], name="app").update(verifier=stored)
+    row(observed["roles"], name="mig").update(verifier=stored)
     assert reconcile.undecided_passwords(declared(), observed) == {}
 
 
@@ -529,8 +531,12 @@ def test_hostile_names_and_values_stay_inside_their_quotes_in_every_statement() 
 @pytest.mark.parametrize(
     ("stored", "elements"),
     [
-        ("public, audit", ["public", "audit"]), ('"$user",public', ["$user", "public"]), ("", [""]), ('"A b"', ["A b"]),
-        ('"public, audit"', ["public, audit"]), ('a, "b""c"', ["a", 'b"c']),
+        ("public, audit", ["public", "audit"]),
+        ('"$user",public', ["$user", "public"]),
+        ("", [""]),
+        ('"A b"', ["A b"]),
+        ('"public, audit"', ["public, audit"]),
+        ('a, "b""c"', ["a", 'b"c']),
     ],
 )
 def test_a_list_setting_is_read_element_by_element(stored: str, elements: list[str]) -> None:

@@ -10,6 +10,7 @@ import ipaddress
 from typing import Any
 
 _WIDTHS = (8, 24, 48, 20)
+_MAP = "pgstead_pooler"  # of pg_ident.conf: who comes in over the socket as a pooled role
 
 
 def _line(kind: str, databases: list[str], roles: list[str], address: str, method: str) -> str:
@@ -41,12 +42,26 @@ def server_lines(model: dict[str, Any], networks: list[str], peer_roles: list[st
         pooled = [role["name"] for role in roles if "pooled" in role["endpoints"]]
         direct = [role["name"] for role in roles if "direct" in role["endpoints"]]
         lines += ["", f"# {title}: pooled roles over the socket (from the pooler), direct roles over TLS."]
-        lines.append(_line("local", databases, list(dict.fromkeys(pooled + direct)), "", "scram-sha-256"))
+        if pooled:
+            lines.append(_line("local", databases, pooled, "", f"peer map={_MAP}"))
+        if only_direct := [name for name in direct if name not in pooled]:
+            lines.append(_line("local", databases, only_direct, "", "scram-sha-256"))
         if direct:
             lines += [
                 _line("hostssl", databases, direct, address, "scram-sha-256") for address in ["samehost", *networks]
             ]
     return lines
+
+
+def ident_lines(model: dict[str, Any], pooler_user: str) -> list[str]:
+    """pg_ident.conf: the OS users that come in over the socket as a pooled role, without a password.
+
+    What a role could change in the server, its own password above all, must not lock out the pooler's clients: it is
+    the pooler that asks them for their password. Root and the superuser could become any role anyhow.
+    """
+    users = dict.fromkeys([pooler_user, "postgres", "root"])
+    pooled = [role["name"] for role in model["roles"] if "pooled" in role["endpoints"]]
+    return [f"{_MAP} {user.ljust(12)} {_quoted(name)}" for user in users for name in pooled]
 
 
 def pooler_lines(model: dict[str, Any], networks: list[str], own_addresses: list[str], stats_role: str) -> list[str]:

@@ -78,7 +78,7 @@ def cluster(desired: dict[str, Any], observed: dict[str, Any], decisions: dict[s
     """Steps for everything that belongs to no single database.
 
     Args:
-        desired: the expanded declaration (pgstead_platform.model), each login role with its `verifier`.
+        desired: the expanded declaration (pgstead_platform.model), each role with its `verifier`, "" for none.
         observed: result sets of observe-cluster.sql by name, and `version`, the server's major version.
         decisions: role -> "keep" or "set", for stored verifiers that are not the computed one.
 
@@ -101,7 +101,7 @@ def undecided_passwords(desired: dict[str, Any], observed: dict[str, Any]) -> di
     return {
         role["name"]: stored[role["name"]]
         for role in desired["roles"]
-        if role["login"]
+        if role["verifier"]
         and stored.get(role["name"], "").startswith("SCRAM-SHA-256$")
         and stored[role["name"]] != role["verifier"]
     }
@@ -142,7 +142,7 @@ def _roles(desired: dict[str, Any], observed: dict[str, Any], decisions: dict[st
         title = f"role {role['name']}"
         wanted = _attributes(role, version)
         shown = " ".join(wanted.values())
-        verifier = role.get("verifier", "") if role["login"] else ""
+        verifier = role.get("verifier", "")
         password = f" PASSWORD {literal(verifier)}" if verifier else ""
         if role["name"] not in present:
             yield Step(title, "", shown, f"CREATE ROLE {ident(role['name'])} {shown}{password}")

@@ -77,6 +77,13 @@ def test_group_and_owner_roles_never_log_in(superuser: Any) -> None:
             assert found == "f|t"
 
 
+def test_who_comes_through_the_pooler_alone_has_no_password_in_the_server(superuser: Any) -> None:
+    for role in DECLARED.model["roles"]:
+        if role["login"]:
+            found = superuser(f"SELECT rolpassword IS NULL FROM pg_authid WHERE rolname = '{role['name']}'")
+            assert found == ("f" if "direct" in role["endpoints"] else "t")
+
+
 def test_attributes_and_limits_are_the_declared_ones(superuser: Any) -> None:
     for role in DECLARED.model["roles"]:
         columns = "rolbypassrls, rolcreatedb, rolcreaterole, rolreplication, rolsuper, rolconnlimit"

@@ -82,6 +82,17 @@ def test_server_connections_come_over_the_unix_socket() -> None:
     assert ask(APP["name"], "pooled", DATABASE, address) == [(True,)]
 
 
+def test_the_poolers_user_comes_in_as_pooled_roles_alone_and_nobody_else_does(node: Any) -> None:
+    def come(user: str, role: str) -> str:
+        """What psql says of a login over the socket without a password."""
+        psql = "runuser -u %s -- psql -Xwh /var/run/postgresql -p %s -U %s -d %s -c 'SELECT 1'"
+        return str(node.run(psql, user, str(DECLARED.ports["direct"]), role, DATABASE).stderr)
+
+    assert come("pgbouncer", APP["name"]) == ""
+    assert "Peer authentication failed" in come("nobody", APP["name"])
+    assert "no password supplied" in come("pgbouncer", DECLARED.role("migrator")["name"])
+
+
 @contextmanager
 def two_clients() -> Iterator[tuple[Any, Any]]:
     with ExitStack() as stack:

@@ -251,6 +251,19 @@ def test_a_deploy_of_pools_hba_settings_and_roles_fails_nobody_who_reconnects(no
     assert started(node) == before
 
 
+def test_a_new_password_counts_at_once_and_disturbs_nobody(node: Any) -> None:
+    before, new = started(node), "another one from now on"
+    with closing(connect(APP["name"], "pooled", DATABASE)) as kept, kept.cursor() as cursor:
+        assert apply(secrets=DECLARED.secrets | {APP["secret"]: new})["changed"] == 1
+        cursor.execute("SELECT 1")
+    assert ask(APP["name"], "pooled", DATABASE, "SELECT 1", password=new) == [(1,)]
+    with pytest.raises(psycopg2.OperationalError):
+        connect(APP["name"], "pooled", DATABASE)
+    assert apply()["changed"] == 1
+    assert ask(APP["name"], "pooled", DATABASE, "SELECT 1") == [(1,)]
+    assert started(node) == before
+
+
 @pytest.mark.parametrize("database", [DATABASE, "pgbouncer_lookup"])
 def test_server_connections_are_replaced_around_a_login_of_the_pooler(
     database: str, console: Any, superuser: Any

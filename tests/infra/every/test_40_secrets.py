@@ -159,6 +159,8 @@ def test_verifiers_are_readable_by_who_needs_them_alone(node: Any) -> None:
     for path in ("/etc/pgbouncer/userlist.txt", "/etc/pgbouncer/pgbouncer.ini", "/etc/pgbouncer/hba.conf"):
         file = node.file(path)
         assert (file.user, file.group, file.mode) == ("root", "pgbouncer", 0o640)
+    file = node.file("/etc/pgbouncer/verifiers.txt")
+    assert (file.user, file.group, file.mode) == ("root", "postgres", 0o640)
     hba = node.file(f"/etc/postgresql/{DECLARED.instance.replace('-', '/', 1)}/pg_hba.conf")
     assert (hba.user, hba.mode) == ("postgres", 0o640)
 

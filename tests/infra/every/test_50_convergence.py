@@ -161,13 +161,13 @@ def test_undeclared_things_are_reported_and_removed_only_when_asked(undeclared: 
 
 
 def test_a_verifier_of_the_same_password_is_no_change_unless_it_is_weaker(superuser: Any, declared: Declared) -> None:
-    stored = f"SELECT rolpassword FROM pg_authid WHERE rolname = '{APP['name']}'"
+    stored = f"SELECT rolpassword FROM pg_authid WHERE rolname = '{MIGRATOR['name']}'"
     before = superuser(stored)
-    secret = declared.secrets[APP["secret"]].replace("'", "''")
+    secret = declared.secrets[MIGRATOR["secret"]].replace("'", "''")
     iterations = declared.get("postgresql_scram_iterations", 4096)
 
     def salted_anew(count: int) -> str:
-        superuser(f"SET scram_iterations = {count}; ALTER ROLE \"{APP['name']}\" PASSWORD '{secret}'")
+        superuser(f"SET scram_iterations = {count}; ALTER ROLE \"{MIGRATOR['name']}\" PASSWORD '{secret}'")
         return str(superuser(stored))
 
     assert f"${iterations - 1}:" in salted_anew(iterations - 1)
@@ -177,7 +177,7 @@ def test_a_verifier_of_the_same_password_is_no_change_unless_it_is_weaker(superu
     assert other != before
     unchanged()
     assert superuser(stored) == other
-    assert ask(APP["name"], "pooled", DATABASE, "SELECT 1") == [(1,)]
+    assert ask(MIGRATOR["name"], "direct", DATABASE, "SELECT 1") == [(1,)]
 
 
 def test_files_changed_by_hand_come_back(node: Any) -> None:

@@ -7,12 +7,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from conftest import DECLARED, ask, connect, playbook, verify_lines
 
-APP, READONLY = (DECLARED.role(kind) for kind in ("app", "readonly"))
+APP, READONLY, MIGRATOR = (DECLARED.role(kind) for kind in ("app", "readonly", "migrator"))
 DATABASE = APP["database"]
 
 
@@ -35,7 +36,7 @@ def test_verify_is_green_and_covers_every_login() -> None:
             f'ALTER ROLE "{READONLY["name"]}" CONNECTION LIMIT 0': "logs in to",
         },
         {
-            f"ALTER ROLE \"{APP['name']}\" PASSWORD 'somebody changed this'": "by the pooled URL",
+            f"ALTER ROLE \"{MIGRATOR['name']}\" PASSWORD 'somebody changed this'": "by the direct URL",
             f'REVOKE CONNECT ON DATABASE "{DATABASE}" FROM "{APP["name"]}"': "has databases, roles and rights",
         },
     ],
@@ -53,7 +54,7 @@ def test_drift_of_declared_things_is_seen_and_repaired(superuser: Any, damage: d
 
 
 def test_what_a_role_did_to_itself_is_seen_at_once_and_undone_without_pruning() -> None:
-    """PostgreSQL lets a role alter itself; the names of settings are chosen so that a careless RESET would miss them."""
+    """PostgreSQL lets a role alter itself: its password opens nothing by the pool, and so closes nothing."""
     with closing(connect(APP["name"], "pooled", DATABASE)) as connection, connection.cursor() as cursor:
         for change in (
             "PASSWORD 'mine'",
@@ -62,8 +63,12 @@ def test_what_a_role_did_to_itself_is_seen_at_once_and_undone_without_pruning() 
             f'IN DATABASE "{DATABASE}" SET "My.Select" = 1',
         ):
             cursor.execute(f'ALTER ROLE "{APP["name"]}" {change}')
+            if change.startswith("PASSWORD"):
+                with pytest.raises(psycopg2.OperationalError):
+                    connect(APP["name"], "pooled", DATABASE, password="mine")
+                assert ask(APP["name"], "pooled", DATABASE, "SELECT 1") == [(1,)]
     red = {item["title"]: item["found"] for item in verify_lines() if not item["ok"]}
-    assert f"role {APP['name']}: another password" in red["has databases, roles and rights as declared"]
+    assert "password" in red["has databases, roles and rights as declared"]
     assert "has nothing that is not declared" not in red
     assert playbook("site")["changed"] >= 1
     assert ask(APP["name"], "pooled", DATABASE, "SHOW local_preload_libraries") == [("",)]

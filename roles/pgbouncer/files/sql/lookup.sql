@@ -1,5 +1,8 @@
 -- The pooler's own database role and the one function it may call: password verifiers by role name.
 -- Reached over the socket by peer, so the role has no password.
+-- The verifiers are in a file of the node's, because PostgreSQL lets a role change its own password: what one client
+-- does to the role that all of them share must not lock the others out. No SQL but the superuser's reaches that file,
+-- and no dump has it.
 DO $$
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pgbouncer') THEN
@@ -21,12 +24,12 @@ CREATE OR REPLACE FUNCTION pgbouncer.lookup(role_name text)
   LANGUAGE sql STABLE SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
   AS $$
-    SELECT a.rolname::text, a.rolpassword
-    FROM pg_catalog.pg_authid AS a
-    WHERE a.rolname = role_name
-      AND a.rolcanlogin AND NOT a.rolsuper AND NOT a.rolreplication
-      AND a.rolpassword IS NOT NULL
-      AND (a.rolvaliduntil IS NULL OR a.rolvaliduntil > pg_catalog.now())
+    SELECT r.rolname::text, split_part(f.line, E'\t', 2)
+    FROM pg_catalog.pg_roles AS r
+    CROSS JOIN string_to_table(pg_read_file('/etc/pgbouncer/verifiers.txt'), E'\n') AS f (line)
+    WHERE r.rolname = role_name AND split_part(f.line, E'\t', 1) = role_name
+      AND r.rolcanlogin AND NOT r.rolsuper AND NOT r.rolreplication
+      AND (r.rolvaliduntil IS NULL OR r.rolvaliduntil > pg_catalog.now())
   $$;
 ALTER FUNCTION pgbouncer.lookup(text) OWNER TO postgres;
 REVOKE ALL ON FUNCTION pgbouncer.lookup(text) FROM PUBLIC;

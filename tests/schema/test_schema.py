@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -399,6 +400,30 @@ def test_nobody_reads_or_writes_the_logins_and_only_the_application_may_ask(supe
         WHERE p.pronamespace IN ('app'::regnamespace, 'auth'::regnamespace) AND a.grantee = 0
           AND pg_get_userbyid(p.proowner) = '{}'"""
     assert superuser(public.format(OWNER), DATABASE) == "0"
+
+
+def test_logins_are_looked_up_as_often_as_a_form_needs_and_no_more() -> None:
+    """Not in one statement, and not where each guess is taken back; a moment later the next one is answered."""
+    guess = "SELECT count(f) FROM generate_series(1, 1000) AS i, app.find_login('nobody' || i || '@example.com') AS f"
+    assert refused(APP, "pooled", DATABASE, guess) == "53400"
+    guesses = """
+        DO $$ DECLARE answered int := 0; BEGIN
+          FOR i IN 1..1000 LOOP
+            BEGIN
+              PERFORM app.find_login('nobody' || i || '@example.com');
+              answered := answered + 1;
+              RAISE EXCEPTION 'so that it never happened';
+            EXCEPTION WHEN OTHERS THEN
+            END;
+          END LOOP;
+          RAISE EXCEPTION '% answered', answered;
+        END $$"""
+    time.sleep(1)
+    with pytest.raises(psycopg2.Error, match=r"^\d\d? answered"):
+        ask(APP, "pooled", DATABASE, guesses)
+    time.sleep(1)
+    assert find("nobody@example.com") == set()
+    assert refused(APP, "pooled", DATABASE, "SELECT setval('auth.answered', 1)") == "42501"
 
 
 def test_truncating_users_leaves_no_login(superuser: Superuser, tenants: list[str]) -> None:

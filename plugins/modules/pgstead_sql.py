@@ -36,7 +36,7 @@ from ansible.module_utils.pgstead_platform import applied, pg
 
 def apply(module: AnsibleModule, database: str) -> list[dict[str, str]]:
     """Runs the SQL in one database; the differences it made, as Ansible shows them."""
-    parameters = {"schemas": module.params["schemas"], "roles": module.params["roles"], "catalog": []}
+    parameters = {"schemas": module.params["schemas"], "roles": module.params["roles"], "catalog": False}
     connection = pg.connect(database, module.params["port"], module.params["socket"])
     try:
         queries = [module.params["fingerprint"], module.params["fingerprint_roles"]]

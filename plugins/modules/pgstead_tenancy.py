@@ -15,8 +15,8 @@ description:
 options:
   databases: {description: "Databases as the filter C(pgstead_model) expands them.", type: list, elements: dict,
               required: true}
-  sql: {description: "The SQL by its file's name (tenancy, context, token), with C(:\"name\") for what C(tenancy)
-        says.", type: dict, required: true}
+  sql: {description: "The SQL by its file's name (tenancy, oracles, context, token), with C(:\"name\") for what
+        C(tenancy) says.", type: dict, required: true}
   migrators: {description: "Expanded roles that act as owners: they make columns NOT NULL.", type: list,
               elements: dict, default: []}
   passwords: {description: "Of the migrators, by the name of the secret; not needed in check mode.", type: dict,
@@ -85,12 +85,12 @@ class Database:
         """Runs the SQL in a transaction that stays open; what stands in the way."""
         parameters = self.module.params
         names = tenancy.names(self.entry)
-        scope = {"schemas": [names["schema"]], "roles": [names["guard_role"]], "catalog": tenancy.CATALOG}
+        scope = {"schemas": [names["schema"]], "roles": [names["guard_role"]], "catalog": True}
         asked = ["fingerprint", *(["fingerprint_roles"] if self.admin["super"] else [])]
         secret = self.entry["tenancy"]["token"]
         if refusal := self._taken() or (self._unsigned() if secret else ""):
             return [refusal]
-        text = parameters["sql"]["tenancy"] + parameters["sql"]["token" if secret else "context"]
+        text = "".join(parameters["sql"][name] for name in ("tenancy", "oracles", "token" if secret else "context"))
         sql = tenancy.render(text, names)
         self.diff = applied.run(self.connection, sql, [parameters[name] for name in asked], scope, self.name)
         if secret:

@@ -96,10 +96,15 @@ def catalog_lines(connection: Any, queries: dict[str, str], area: str, bypass: l
         wrong = wrong and f"{wrong} ({admin['name']} may not create event triggers here)"
         fix = "pgstead deploy after each migration isolates what came; or have the provider make the triggers"
     lines.append(Line(area, "has its DDL guard armed", not wrong, wrong or "fires after every DDL", fix))
-    if not admin["super"] and pg.rows(connection, queries["sessions"])[0]["shown"]:
-        answer = f"pg_stat_activity is open, and {admin['name']} may not close it"
-        fix = "bind values as parameters, or ask the provider to REVOKE it from PUBLIC"
-        lines.append(Line(area, "shows no tenant another's session", False, answer, fix))
+    oracles = pg.rows(connection, queries["oracles"])
+    exposed = [row["name"] for row in oracles if row["open"]]
+    more = f" and {len(exposed) - 3} more" * (len(exposed) > 3)
+    answer, fix = f"open: {', '.join(exposed[:3])}{more}", "pgstead deploy; REVOKE what the app role was granted itself"
+    if not admin["super"]:
+        answer = f"{answer}; {admin['name']} may not close them"
+        fix = "bind values as parameters, or ask the provider to REVOKE them from PUBLIC"
+    closed = f"{len(oracles)} functions and views are closed"
+    lines.append(Line(area, "tells no tenant what others do", not exposed, answer if exposed else closed, fix))
     count = sum(row["kind"] != "f" for row in pg.rows(connection, queries["tables"]))
     lines.append(Line(area, "has tenant tables", count > 0, f"{count} tables", "run the application's migrations"))
     found: dict[str, list[str]] = {kind: [] for kind in STATEMENTS}
@@ -111,6 +116,9 @@ def catalog_lines(connection: Any, queries: dict[str, str], area: str, bypass: l
     free = [row["role"] for row in pg.rows(connection, queries["bypass"]) if row["role"] not in bypass]
     fix = "ALTER ROLE ... NOBYPASSRLS, or declare reach: all_tenants"
     lines.append(Line(area, "has no undeclared role beyond policies", not free, ", ".join(free) or "none", fix))
+    telling = [row["indexes"] for row in pg.rows(connection, queries["telling"])]
+    title = "has no index that EXPLAIN ANALYZE tells other tenants' rows by, but these"
+    lines.append(Line(area, title, True, ", ".join(telling) or "no exception"))
     fired = ", ".join(row["name"] for row in pg.rows(connection, queries["triggers"]))
     title = "runs none of its triggers past all policies but these, by foreign keys"
     lines.append(Line(area, title, True, fired or "none"))
@@ -282,7 +290,7 @@ def database_lines(module: AnsibleModule, entry: dict[str, Any]) -> list[Line]:
     own = [role for role in parameters["roles"] if role["database"] in ("", entry["name"])]
     bypass = [role["name"] for role in own if "BYPASSRLS" in role["attributes"]]
     role = next((r for r in own if r["kind"] == "app" and "pooled" in r["endpoints"]), None)
-    values = tenancy.names(entry) | {"role": role["name"] if role else ""}
+    values = tenancy.names(entry) | {"role": role["name"] if role else "public"}
     queries = {name: tenancy.render(text, values) for name, text in parameters["queries"].items()}
     try:
         with closing(pg.administer(entry["name"], parameters["port"], parameters["managed"])) as connection:

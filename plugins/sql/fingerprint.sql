@@ -1,7 +1,7 @@
 -- Everything that a .sql file of a role can make, as (object, definition): two fingerprints differ
 -- exactly where something changed. Rights are sorted: a REVOKE and GRANT of the same moves them to the end.
--- Parameters: schemas, roles (whose objects and attributes count), catalog (names of functions and views of
--- PostgreSQL or an extension whose rights count).
+-- Parameters: schemas, roles (whose objects and attributes count), catalog (whether rights on what PostgreSQL and
+-- extensions bring count).
 -- Both blocks together; the second asks what only a superuser may.
 
 -- name: fingerprint
@@ -41,13 +41,20 @@ FROM pg_catalog.pg_event_trigger AS e
 JOIN pg_catalog.pg_proc AS p ON p.oid = e.evtfoid
 WHERE p.pronamespace = ANY (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = ANY (%(schemas)s))
 UNION ALL
-SELECT 'rights on ' || p.oid::regprocedure, ARRAY(SELECT unnest(coalesce(p.proacl, acldefault('f', p.proowner)))::text ORDER BY 1)::text
-FROM pg_catalog.pg_proc AS p
-WHERE p.proname = ANY (%(catalog)s)
-UNION ALL
-SELECT 'rights on ' || c.oid::regclass, ARRAY(SELECT unnest(c.relacl)::text ORDER BY 1)::text
-FROM pg_catalog.pg_class AS c
-WHERE c.relkind = 'v' AND c.relname = ANY (%(catalog)s);
+SELECT 'rights on functions and views of PostgreSQL', string_agg(r.name || ' ' || r.rights::text, E'\n' ORDER BY r.name)
+FROM (
+  SELECT 'pg_proc'::regclass AS class, p.oid, p.pronamespace AS namespace, p.oid::regprocedure::text AS name,
+         ARRAY(SELECT unnest(p.proacl)::text ORDER BY 1) AS rights
+  FROM pg_catalog.pg_proc AS p
+  WHERE p.proacl IS NOT NULL
+  UNION ALL
+  SELECT 'pg_class'::regclass, c.oid, c.relnamespace, c.oid::regclass::text, ARRAY(SELECT unnest(c.relacl)::text ORDER BY 1)
+  FROM pg_catalog.pg_class AS c
+  WHERE c.relkind = 'v' AND c.relacl IS NOT NULL) AS r
+WHERE %(catalog)s
+  AND (r.namespace = 'pg_catalog'::regnamespace
+       OR (r.class, r.oid) IN (SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d WHERE d.deptype = 'e'))
+HAVING count(*) > 0;
 
 -- name: fingerprint_roles
 SELECT 'role ' || r.rolname AS object,

@@ -9,11 +9,18 @@ WHERE nspname = :'schema' AND pg_get_userbyid(nspowner) <> current_user;
 -- Who asks, and with what rights.
 SELECT rolname AS name, rolsuper AS super FROM pg_catalog.pg_roles WHERE rolname = current_user;
 
--- name: sessions
--- Whether a role could learn of sessions that are not its own tenant's.
-SELECT EXISTS (SELECT FROM pg_catalog.pg_roles
-               WHERE rolname = :'role'
-                 AND has_function_privilege(oid, 'pg_catalog.pg_stat_get_activity(integer)', 'EXECUTE')) AS shown;
+-- name: oracles
+-- What tells of other sessions and of tables' contents, and whether it is open to a role ("public" is everybody).
+SELECT o.name, CASE o.kind WHEN 'TABLE' THEN has_any_column_privilege(:'role', o.oid, 'SELECT')
+                           ELSE has_function_privilege(:'role', o.oid, 'EXECUTE') END AS open
+FROM :"schema".oracles AS o
+ORDER BY o.name;
+
+-- name: telling
+SELECT format('%s (%s)', t."table", string_agg(t.name::text, ', ' ORDER BY NOT t."primary", t.name)) AS indexes
+FROM :"schema".telling_indexes AS t
+GROUP BY t."table"
+ORDER BY t."table";
 
 -- name: installed
 -- By a deploy: what an owner made under these names would run with the rights of who asks.

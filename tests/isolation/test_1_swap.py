@@ -19,14 +19,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "infra"))
 from conftest import DECLARED, console
-from tenants import Site, pool_of, unbound
+from tenants import Site, outcome, pool_of, unbound
 
 from pgstead_platform import token
 
 pytest_plugins = ["tenants"]
 pytestmark = pytest.mark.usefixtures("untouched")
 
-KEPT = "SELECT name FROM pg_prepared_statements WHERE statement LIKE '%set_tenant%' AND name LIKE 'PGBOUNCER%'"
 # Does what the other one does, and keeps what it was given where anybody can look for it.
 SWAPPED = """PREPARE "{name}" (text) AS SELECT {schema}.set_tenant(set_config('stolen.token', $1, false){cast})"""
 # What makes DISCARD ALL wait until it is ended by the timeout, as long as a SERIALIZABLE transaction is open elsewhere.
@@ -57,15 +56,20 @@ def work(client: psycopg.Connection[Any], site: Site) -> tuple[int, str]:
 def swap(site: Site, more: str = "") -> list[str]:
     """What injected SQL does in a transaction of tenant a; names of the statements that it exchanged.
 
-    Where it sees none it guesses their names.
+    It cannot see which there are. So it tries those that there may be: the one that sets a tenant answers with it.
     """
     cast = "" if site.key else f"::{site.type}"
     with site.tenant(site.a) as cursor:
-        cursor.execute(KEPT)
-        found = [name for (name,) in cursor.fetchall()]
+        names = [f"PGBOUNCER_{number}" for number in range(1, 100)]
+        given, found = token.sign(site.key, site.a, 300) if site.key else site.a, []
+        for name in names:
+            cursor.execute("SAVEPOINT before")
+            if outcome(cursor, f"""EXECUTE "{name}"('{given}')""") == ("", [(site.a,)]):
+                found.append(name)
+            cursor.execute("ROLLBACK TO before")
         for name in found:
             cursor.execute(f'DEALLOCATE "{name}"')
-        for name in found or [f"PGBOUNCER_{number}" for number in range(1, 100)]:
+        for name in found or names:
             cursor.execute(SWAPPED.format(name=name, schema=site.schema, cast=cast))
         cursor.execute(more or "SELECT 1")
     return found

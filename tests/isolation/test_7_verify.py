@@ -51,6 +51,10 @@ OFF = {
     "a unique index": (
         "CREATE UNIQUE INDEX u ON loose (label)", "DROP INDEX u", "has no unique index that tells of other tenants",
     ),
+    "one that carries the tenant outside of its key": (
+        "CREATE UNIQUE INDEX u ON loose (label) INCLUDE ({column})", "DROP INDEX u",
+        "has no unique index that tells of other tenants",
+    ),
     "a view": ("CREATE VIEW v AS TABLE loose", "DROP VIEW v", "has views that see no more than who asks"),
     "a materialized view": (
         "CREATE MATERIALIZED VIEW m AS TABLE loose", "DROP MATERIALIZED VIEW m",
@@ -109,8 +113,8 @@ OFF = {
         "REVOKE EXECUTE ON FUNCTION {schema}.protect(oid) FROM PUBLIC", "has its functions and rights as deployed",
     ),
     "who sees sessions": (
-        "GRANT SELECT ON pg_stat_activity TO PUBLIC", "REVOKE SELECT ON pg_stat_activity FROM PUBLIC",
-        "has its functions and rights as deployed",
+        "GRANT SELECT ON pg_stat_activity TO {app}", "REVOKE SELECT ON pg_stat_activity FROM {app}",
+        "tells no tenant what others do",
     ),
     "the reader": (  # takes any value for a context: what the client who only sets one is refused by
         "CREATE OR REPLACE FUNCTION {schema}.tenant_id() RETURNS {type} LANGUAGE sql STABLE"

@@ -64,7 +64,7 @@ def test_all_but_the_guard_applies_and_the_guard_is_reported_as_absent(tmp_path:
     done, red = isolate(tmp_path)
     assert done["rc"] == 0 and done["changed"] == 1, done["stdout"]
     assert f"there is no DDL guard, because {ADMIN}" in done["stdout"]
-    assert list(red) == ["has its DDL guard armed", "shows no tenant another's session"]
+    assert list(red) == ["has its DDL guard armed", "tells no tenant what others do"]
     assert f"{ADMIN} may not create event triggers here" in red["has its DDL guard armed"]
     assert tenants_rows("goods", 1) == [(1,)] and tenants_rows("goods", 2) == [(2,)]
     for role in (APP, MIGRATOR):
@@ -78,6 +78,6 @@ def test_a_table_that_arrives_is_named_by_verify_and_isolated_by_the_next_deploy
     _, red = isolate(tmp_path, "--skip-tags", "isolate")
     assert red["has row-level security on for every tenant table"].startswith("public.later: ")
     _, red = isolate(tmp_path)
-    assert list(red) == ["has its DDL guard armed", "shows no tenant another's session"]
+    assert list(red) == ["has its DDL guard armed", "tells no tenant what others do"]
     assert refused(APP, "direct", NAME, "SELECT * FROM later") == "42501"
     assert tenants_rows("later", 1) == []

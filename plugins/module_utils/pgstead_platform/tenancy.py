@@ -12,16 +12,6 @@ from .schema import nearest
 
 TYPES = {"uuid": "uuid", "bigint": "int8", "integer": "int4", "text": "text"}  # as the catalog names them
 
-# Rights that one tenant's session must not have on another's; see tenancy.sql.
-CATALOG = [
-    "pg_stat_get_activity",
-    "pg_stat_get_backend_activity",
-    "pg_terminate_backend",
-    "pg_cancel_backend",
-    "pg_stat_activity",
-    "pg_stat_statements",
-]
-
 _NAME = re.compile(r""":(["'])(\w+)\1""")
 
 

@@ -19,7 +19,8 @@ BEGIN
     SELECT c.oid::regclass::text, c.relowner
     FROM pg_catalog.pg_class AS c
     WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = :'schema')
-      AND c.relname IN ('tenant_tables', 'tenant_views', 'shared_tables', 'isolated_tables', 'token_keys')
+      AND c.relname IN ('tenant_tables', 'tenant_views', 'shared_tables', 'isolated_tables', 'token_keys', 'oracles',
+                        'telling_indexes')
   LOOP
     IF taken.owner <> (SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = :'schema') THEN
       RAISE EXCEPTION '% belongs to %, and its name is one of pgstead''s', taken.object, pg_get_userbyid(taken.owner)
@@ -232,7 +233,7 @@ CREATE OR REPLACE FUNCTION :"schema".isolation_problems(among oid[] DEFAULT NULL
   FROM tenant AS t
   JOIN pg_index AS i ON i.indrelid = t.relation AND (i.indisunique OR i.indisexclusion) AND NOT i.indisprimary
   JOIN pg_class AS x ON x.oid = i.indexrelid
-  WHERE NOT t.attnum = ANY (i.indkey::int2[]) AND t."column" = :'column'
+  WHERE NOT t.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]) AND t."column" = :'column'
     AND (among IS NULL OR t.relation = ANY (among))
   UNION ALL
   SELECT CASE v.kind WHEN 'm' THEN 'materialized view' ELSE 'view' END, v.name,
@@ -641,31 +642,4 @@ BEGIN
     EXECUTE format('GRANT EXECUTE ON FUNCTION %1$I.protect(oid), %1$I.isolation_problems(oid[]), %1$I.remember(oid[]) TO %2$I',
                    :'schema', maker.rolname);
   END LOOP;
-END $$;
-
--- ---- what one role's sessions could learn of each other -----------------------------------------------
-
--- All tenants share the app role: what it may see of "its own" other sessions is other tenants' queries, and it could
--- end them. Who watches the server has pg_monitor or pg_signal_backend.
-REVOKE EXECUTE ON FUNCTION pg_catalog.pg_stat_get_activity(integer), pg_catalog.pg_stat_get_backend_activity(integer)
-  FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pg_catalog.pg_stat_get_activity(integer), pg_catalog.pg_stat_get_backend_activity(integer)
-  TO pg_read_all_stats;
-REVOKE SELECT ON pg_catalog.pg_stat_activity FROM PUBLIC;
-GRANT SELECT ON pg_catalog.pg_stat_activity TO pg_read_all_stats;
-REVOKE EXECUTE ON FUNCTION pg_catalog.pg_terminate_backend(integer, bigint), pg_catalog.pg_cancel_backend(integer)
-  FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pg_catalog.pg_terminate_backend(integer, bigint), pg_catalog.pg_cancel_backend(integer)
-  TO pg_signal_backend;
-DO $$
-DECLARE
-  place text := (SELECT n.nspname FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
-                 WHERE e.extname = 'pg_stat_statements');
-BEGIN
-  IF place IS NOT NULL THEN
-    EXECUTE format('REVOKE SELECT ON %I.pg_stat_statements FROM PUBLIC', place);
-    EXECUTE format('GRANT SELECT ON %I.pg_stat_statements TO pg_read_all_stats', place);
-    EXECUTE format('REVOKE EXECUTE ON FUNCTION %I.pg_stat_statements(boolean) FROM PUBLIC', place);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION %I.pg_stat_statements(boolean) TO pg_read_all_stats', place);
-  END IF;
 END $$;

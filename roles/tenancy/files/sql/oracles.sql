@@ -10,8 +10,9 @@
 CREATE OR REPLACE VIEW :"schema".oracles AS
 SELECT o.kind, o.oid, o.name, o.owner,
        CASE WHEN o.word IN ('pg_terminate_backend', 'pg_cancel_backend') THEN ARRAY['pg_signal_backend']
-            -- Migrations look for locks; the owner's rows are in the sizes, too.
+            -- Migrations look for locks, and drizzle-kit for indexes in pg_stat_user_indexes; all of it is the owner's.
             WHEN o.word IN ('pg_locks', 'pg_lock_status', 'pg_blocking_pids') OR o.word LIKE '%\_size'
+              OR o.word ~ '^pg_stat(io)?_(xact_)?(all|sys|user)_' OR o.name LIKE 'pg\_stat\_get\_%(oid)'
               THEN ARRAY['pg_read_all_stats', :'owner']
             ELSE ARRAY['pg_read_all_stats'] END AS readers
 FROM (

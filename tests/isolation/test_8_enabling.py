@@ -81,7 +81,9 @@ def test_everything_in_the_way_is_listed_and_nothing_changed(superuser: Any) -> 
 
 
 @pytest.mark.usefixtures("database")
-@pytest.mark.parametrize(("ask", "said"), [("verify", "are isolated: no schema app"), ("tenant", "isolates no tenants")])
+@pytest.mark.parametrize(
+    ("ask", "said"), [("verify", "are isolated: no schema app"), ("tenant", "isolates no tenants")]
+)
 def test_what_an_owner_put_in_place_of_pgsteads_own_is_not_run(superuser: Any, ask: str, said: str) -> None:
     with session("adopted_migrator") as connection, connection.cursor() as cursor:
         cursor.execute("""

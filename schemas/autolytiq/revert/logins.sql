@@ -7,7 +7,6 @@ DROP TRIGGER keep_logins ON public.users;
 DROP TRIGGER keep_logins_truncate ON public.users;
 DROP FUNCTION auth.keep_logins();
 DROP TABLE auth.logins;
-DROP SEQUENCE auth.answered;
 DROP SCHEMA auth;
 
 COMMIT;

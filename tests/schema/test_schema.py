@@ -24,6 +24,7 @@ from pgstead_platform import sqitch
 
 NUMBER, ENTRY = next((i, db) for i, db in enumerate(DECLARED.model["databases"]) if db["name"] == "autolytiq")
 DATABASE, OWNER, PROJECT = ENTRY["name"], ENTRY["owner"], ENTRY["schema_project"]
+LAST = sqitch.parse(sqitch.read(HOME / PROJECT)).changes[-1].name
 APP = next(r["name"] for r in DECLARED.model["roles"] if r["database"] == DATABASE and r["kind"] == "app")
 READONLY = next(r for r in DECLARED.model["roles"] if r["database"] == DATABASE and r["kind"] == "readonly")
 Superuser = Callable[..., str]
@@ -157,7 +158,7 @@ def rename(project: Path) -> None:
     ("change", "arguments", "said"),
     [
         (edit, (), "edited after it was deployed: deploy/customers.sql; nobody would run it again"),
-        (forget, ("--check",), "deployed, but not in sqitch.plan: tenant_lookups"),
+        (forget, ("--check",), f"deployed, but not in sqitch.plan: {LAST}"),
         (insert, ("--check",), "sqitch.plan has extra_one where foundation was deployed"),
         (rename, (), "the database has the sqitch project autolytiq, declared is other"),
     ],

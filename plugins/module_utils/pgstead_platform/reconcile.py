@@ -326,7 +326,7 @@ def setting_list(value: str) -> list[str]:
 
 
 def _dotted(name: str) -> str:
-    """A setting's name, quoted part by part: whoever set it chose it, and may have chosen a keyword."""
+    """A setting's name, quoted part by part: one of them may be a keyword."""
     return ".".join(map(ident, name.split(".")))
 
 
@@ -339,8 +339,8 @@ def _same_setting(name: str, left: str, right: str) -> bool:
 def _settings(desired: dict[str, Any], observed: dict[str, Any]) -> Iterator[Step]:
     """PostgreSQL lets every role alter itself: what it gave itself is undone, and needs no pruning.
 
-    Its names are its own, too. The server folds the case of those it knows when they are set, of all when they apply:
-    `TimeZone` is its spelling, and beside `hnsw.ef_search` there may be an `HNSW.ef_search` that counts as well.
+    The server stores names in its own spelling (TimeZone), and those it does not know yet as they were written: beside
+    `hnsw.ef_search` there may be an `HNSW.ef_search`, which counts as well.
     """
     wanted: dict[tuple[str, str, str], str] = {}
     for role in desired["roles"]:

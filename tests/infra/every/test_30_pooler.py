@@ -78,7 +78,7 @@ def test_runs_as_a_user_that_is_not_the_superuser(node: Any, superuser: Any) -> 
 
 
 def test_server_connections_come_over_the_unix_socket() -> None:
-    address = "SELECT client_addr IS NULL FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+    address = "SELECT inet_client_addr() IS NULL"
     assert ask(APP["name"], "pooled", DATABASE, address) == [(True,)]
 
 

@@ -7,10 +7,11 @@ import socket
 import struct
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,24 @@ def test_a_new_password_counts_at_once_and_disturbs_nobody(node: Any) -> None:
     assert apply()["changed"] == 1
     assert ask(APP["name"], "pooled", DATABASE, "SELECT 1") == [(1,)]
     assert started(node) == before
+
+
+def test_clients_are_let_in_as_soon_as_the_server_is_back(node: Any) -> None:
+    """While a login to the server has failed PgBouncer refuses everybody: a second, its default is fifteen."""
+    unit = f"postgresql@{DECLARED.instance}"
+    assert node.run("systemctl stop %s", unit).rc == 0
+    try:
+        with pytest.raises(psycopg2.OperationalError):
+            connect(APP["name"], "pooled", DATABASE)
+    finally:
+        failed = time.monotonic()
+        assert node.run("systemctl start %s", unit).rc == 0
+    while True:
+        with suppress(psycopg2.OperationalError):
+            assert ask(APP["name"], "pooled", DATABASE, "SELECT 1") == [(1,)]
+            break
+        assert time.monotonic() - failed < 10, "nobody is let in"
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("database", [DATABASE, "pgbouncer_lookup"])

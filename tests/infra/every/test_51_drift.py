@@ -60,7 +60,7 @@ def test_what_a_role_did_to_itself_is_seen_at_once_and_undone_without_pruning() 
             "PASSWORD 'mine'",
             f'IN DATABASE "{DATABASE}" RESET ALL',
             "SET local_preload_libraries = 'nope'",
-            f'IN DATABASE "{DATABASE}" SET "My.Select" = 1',
+            f'IN DATABASE "{DATABASE}" SET statement_timeout = 1',
         ):
             cursor.execute(f'ALTER ROLE "{APP["name"]}" {change}')
             if change.startswith("PASSWORD"):

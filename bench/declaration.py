@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-from bench.nodes import HERE
+from ansible_collections.pgstead.platform.plugins.plugin_utils import model
 from pgstead import secrets
-
-sys.path.insert(0, str(HERE.parent / "plugins" / "module_utils"))
-
-from pgstead_platform import model
 
 # Kinds of the login roles of a database, in turn; beside them each database has its owner role.
 KINDS = ("app", "migrator", "readonly", "app", "readonly")

@@ -9,18 +9,13 @@ them meet the same machine. Last, the same database takes tenants by signed toke
 
 from __future__ import annotations
 
-import sys
-
 import yaml
 
+from ansible_collections.pgstead.platform.plugins.module_utils import token
 from bench import pgbench, tenants
 from bench.figures import Figure, at_least, at_most, paired, ratio, require
-from bench.nodes import BIN, HERE, INVENTORY, Node, Site, site
+from bench.nodes import BIN, INVENTORY, Node, Site, site
 from pgstead.command import Steps
-
-sys.path.insert(0, str(HERE.parent / "plugins" / "module_utils"))
-
-from pgstead_platform import token
 
 QUERIES = ("point lookup by id", "50 latest", "count by status", "join deals-customers")
 SKIPPED = 3  # statements of the scripts before the first query: what to ask for, BEGIN, the tenant

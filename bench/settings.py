@@ -12,16 +12,12 @@ without TLS or pooler, which both would pay alike.
 from __future__ import annotations
 
 import re
-import sys
 
+from ansible_collections.pgstead.platform.plugins.plugin_utils import tuning
 from bench import pgbench
 from bench.figures import Figure, at_least, at_most, ratio, require
 from bench.nodes import HERE, Node, site
 from pgstead.command import Steps
-
-sys.path.insert(0, str(HERE.parent / "plugins" / "module_utils"))
-
-from pgstead_platform import tuning
 
 SCALE = 50  # 750 MB
 CLIENTS = 8

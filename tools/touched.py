@@ -28,7 +28,7 @@ TABLE = (
     # The only one with tenants and with schema projects.
     ("tenancy", """molecule/tenancy/* roles/tenancy/* roles/schema/* schemas/* playbooks/t*.yml
             plugins/*tenan* plugins/*token* plugins/*vectors* plugins/*sqitch* plugins/*pgstead_schema.py
-            plugins/sql/isolation.sql src/pgstead/cli/tenant.py src/pgstead/cli/tune.py
+            roles/tenancy/files/sql/isolation.sql src/pgstead/cli/tenant.py src/pgstead/cli/tune.py
             tests/isolation/* tests/tenancy/* tests/schema/* tests/schemas/* tests/clients/*"""),
     # The newest PgBouncer with both ways of authentication; the oldest with nearly every input changed; with tenants.
     ("default maximal tenancy", "roles/pgbouncer/* plugins/*pooler*"),

@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "infra"))
 from conftest import DECLARED, HOME, INVENTORY, ask, console, node, pgstead, superuser
 
 BIN = Path(sys.executable).parent

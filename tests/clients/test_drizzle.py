@@ -9,8 +9,6 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 from shops import Shop, Superuser, ask, node, shop, superuser, workshop
 
 Kit = Callable[..., str]

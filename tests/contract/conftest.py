@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 import yaml
 
 HOME = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(HOME / "tools"), str(HOME / "plugins" / "module_utils")]
 
 ROLES = sorted(path.parents[1] for path in HOME.glob("roles/*/tasks/main.yml"))
 

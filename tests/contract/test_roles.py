@@ -10,8 +10,8 @@ from typing import Any
 from conftest import HOME, ROLES, load, options
 from jinja2.nativetypes import NativeEnvironment
 
+from ansible_collections.pgstead.platform.plugins.plugin_utils.schema import RULES
 from pgstead import mirror
-from pgstead_platform.schema import RULES
 
 
 def plain(value: Any) -> Any:

@@ -38,10 +38,10 @@ def test_it_names_the_scenarios_that_exist() -> None:
     [
         ("roles/pgbouncer/tasks/main.yml", "default maximal tenancy"),
         ("roles/pgbouncer/README.md", ""),
-        ("plugins/modules/pgstead_pooler.py", "default maximal tenancy"),
+        ("plugins/modules/pooler.py", "default maximal tenancy"),
         ("roles/schema/tasks/run.yml", "tenancy"),
-        ("plugins/module_utils/pgstead_platform/schema.py", touched.ALL),  # of declarations, not of databases
-        ("plugins/module_utils/pgstead_platform/pg.py", touched.ALL),
+        ("plugins/plugin_utils/schema.py", touched.ALL),  # of declarations, not of databases
+        ("plugins/module_utils/pg.py", touched.ALL),
         ("playbooks/site.yml", touched.ALL),
         ("molecule/maximal/inventory/hosts.yml", "maximal"),
         ("tests/infra/every/test_30_pooler.py", "default distro maximal"),

@@ -22,9 +22,8 @@ import testinfra
 import yaml
 
 HOME = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(HOME / "plugins" / "module_utils"))
 
-from pgstead_platform import model as expanding
+from ansible_collections.pgstead.platform.plugins.plugin_utils import model as expanding
 
 SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
 INVENTORY = SCENARIO / "inventory"

@@ -12,11 +12,9 @@ from typing import Any
 
 import psycopg2
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "infra"))
 from conftest import DECLARED, connect, node, superuser  # fixtures of the infra tests, for these as well
 
-from pgstead_platform import token
+from ansible_collections.pgstead.platform.plugins.module_utils import token
 
 DENIED = "42501"
 ENDPOINTS = ("pooled", "direct")

@@ -8,9 +8,6 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "infra"))
 from conftest import connect
 from tenants import ENDPOINTS, Site, outcome, unbound
 

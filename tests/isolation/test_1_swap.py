@@ -15,13 +15,10 @@ from typing import Any
 
 import psycopg
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "infra"))
 from conftest import DECLARED, console
 from tenants import Site, outcome, pool_of, unbound
 
-from pgstead_platform import token
+from ansible_collections.pgstead.platform.plugins.module_utils import token
 
 pytest_plugins = ["tenants"]
 pytestmark = pytest.mark.usefixtures("untouched")

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 from tenants import Site, outcome, unbound
 
 pytest_plugins = ["tenants"]

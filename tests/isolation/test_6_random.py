@@ -19,8 +19,6 @@ import psycopg2
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 from tenants import Site, pool_of
 
 pytest_plugins = ["tenants"]

@@ -11,8 +11,6 @@ from typing import Any
 
 import psycopg2
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "infra"))
 from conftest import DECLARED, connect, playbook
 
 pytest_plugins = ["tenants"]

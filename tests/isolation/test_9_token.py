@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "infra"))
 from conftest import HOME, INVENTORY, pgstead, playbook, user_environment
 from tenants import ENDPOINTS, SITES, Site, outcome, prepared, unbound
 
-from pgstead_platform import token
+from ansible_collections.pgstead.platform.plugins.module_utils import token
 
 pytest_plugins = ["tenants"]
 pytestmark = pytest.mark.usefixtures("untouched")

@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "infra"))
 from conftest import DECLARED, ask, connect, playbook, refused
 
 pytest_plugins = ["tenants"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -16,11 +15,10 @@ import psycopg2
 import pytest
 
 INFRA = Path(__file__).resolve().parents[1] / "infra"
-sys.path[:0] = [str(INFRA), str(INFRA / "mistakes")]
 from conftest import DECLARED, HOME, ask, connect, node, playbook, refused, superuser, verify_lines  # noqa: F401
 from wrong import deploy, inventory
 
-from pgstead_platform import sqitch
+from ansible_collections.pgstead.platform.plugins.module_utils import sqitch
 
 NUMBER, ENTRY = next((i, db) for i, db in enumerate(DECLARED.model["databases"]) if db["name"] == "autolytiq")
 DATABASE, OWNER, PROJECT = ENTRY["name"], ENTRY["owner"], ENTRY["schema_project"]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 for beside in ("infra", "isolation"):
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / beside))
 from conftest import INVENTORY, node, pgstead, playbook, superuser  # fixtures of the infra tests, for these as well
 from tenants import SITES as EVERY
 from tenants import Site

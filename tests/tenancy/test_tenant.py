@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 from places import SITES, Site, key, node, playbook, superuser, verb
 
 REFUSED = 3

@@ -20,7 +20,6 @@ import yaml
 from pgstead import cli
 
 HOME = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(HOME / "plugins" / "module_utils"))
 
 Program = Callable[..., Path]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pgstead_platform import checks, schema
+from ansible_collections.pgstead.platform.plugins.plugin_utils import checks, schema
 
 PASSWORD = "correct horse battery"
 SECRETS = dict.fromkeys(("shop_app", "shop_migrator", "pgbouncer_stats", "scram_salt_key"), PASSWORD)

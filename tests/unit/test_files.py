@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pgstead_platform import files
+from ansible_collections.pgstead.platform.plugins.module_utils import files
 
 Wanted = Callable[..., dict[str, Any]]
 

@@ -34,16 +34,14 @@ AWKWARD = [
 
 @pytest.mark.parametrize("text", AWKWARD)
 def test_every_part_of_a_url_arrives_at_libpq_as_it_was(text: str) -> None:
-    url = filters.pgstead_url(
-        text, text, "db1.example.com", 6432, text, {"application_name": text, "sslmode": "require"}
-    )
+    url = FILTERS["url"](text, text, "db1.example.com", 6432, text, {"application_name": text, "sslmode": "require"})
     assert parse_dsn(url) == {"user": text, "password": text, "host": "db1.example.com", "port": "6432", "dbname": text,
                               "application_name": text, "sslmode": "require"}  # fmt: skip
 
 
 def test_an_ipv6_host_is_put_in_brackets() -> None:
-    assert parse_dsn(filters.pgstead_url("a", "b", "fd00::5", 5432, "c"))["host"] == "fd00::5"
-    assert filters.pgstead_url("a", "b", "10.0.0.5", 5432, "c") == "postgresql://a:b@10.0.0.5:5432/c"
+    assert parse_dsn(FILTERS["url"]("a", "b", "fd00::5", 5432, "c"))["host"] == "fd00::5"
+    assert FILTERS["url"]("a", "b", "10.0.0.5", 5432, "c") == "postgresql://a:b@10.0.0.5:5432/c"
 
 
 @pytest.mark.parametrize(
@@ -58,7 +56,7 @@ def test_an_ipv6_host_is_put_in_brackets() -> None:
     ],
 )
 def test_a_setting_cannot_end_its_quotes(value: Any, quoted: str) -> None:
-    assert filters.pgstead_setting(value) == quoted
+    assert FILTERS["setting"](value) == quoted
 
 
 REPORTS = {"name": "rep", "kind": "readonly"}
@@ -68,8 +66,8 @@ SECRETS = dict.fromkeys(["app", "mig", "rep", "job-app", "operator"], "p@ss")
 
 
 def names(databases: Any, cluster: Any = (), **only: Any) -> list[str]:
-    expanded = filters.pgstead_model(databases, list(cluster))
-    return [line["name"] for line in filters.pgstead_env(expanded, SECRETS, "db1", **only)]
+    expanded = FILTERS["model"](databases, list(cluster))
+    return [line["name"] for line in FILTERS["env"](expanded, SECRETS, "db1", **only)]
 
 
 def test_the_lines_are_named_for_what_pastes_them() -> None:
@@ -97,46 +95,46 @@ SIGNED = SHOP | {"tenancy": {"table": "shops", "column": "shop", "token": True}}
 def test_the_key_of_tenant_tokens_follows_the_apps_url() -> None:
     assert names([SIGNED])[:3] == ["DATABASE_URL", "TENANT_TOKEN_KEY", "DIRECT_DATABASE_URL"]
     assert names([SIGNED, {"name": "depot"}])[1] == "SHOP_TENANT_TOKEN_KEY"
-    expanded, known = filters.pgstead_model([SIGNED], []), SECRETS | {"shop_tenant_token": "signs"}
-    assert filters.pgstead_env(expanded, known, "db1")[1]["url"] == "***"
-    assert filters.pgstead_env(expanded, known, "db1", masked=False)[1]["url"] == "signs"
+    expanded, known = FILTERS["model"]([SIGNED], []), SECRETS | {"shop_tenant_token": "signs"}
+    assert FILTERS["env"](expanded, known, "db1")[1]["url"] == "***"
+    assert FILTERS["env"](expanded, known, "db1", masked=False)[1]["url"] == "signs"
 
 
 def test_a_token_is_signed_for_the_database_that_takes_them() -> None:
-    expanded = filters.pgstead_model([SIGNED, {"name": "depot"}], [])
-    made = filters.pgstead_tenant_token(expanded, {"shop_tenant_token": "signs"}, "", 7, 60)
+    expanded = FILTERS["model"]([SIGNED, {"name": "depot"}], [])
+    made = FILTERS["tenant_token"](expanded, {"shop_tenant_token": "signs"}, "", 7, 60)
     content, _, signature = made.rpartition(".")
     assert content.startswith("7.") and abs(int(content[2:]) - time.time() - 60) < 5
     assert signature == hmac.new(b"signs", content.encode(), "sha256").hexdigest()
     with pytest.raises(AnsibleFilterError, match="database depot has no tenancy"):
-        filters.pgstead_tenant_token(expanded, {}, "depot", 7, 60)
+        FILTERS["tenant_token"](expanded, {}, "depot", 7, 60)
 
 
 def test_passwords_are_shown_only_where_asked_for() -> None:
-    expanded = filters.pgstead_model([SHOP], [])
-    masked = filters.pgstead_env(expanded, SECRETS, "db1")
+    expanded = FILTERS["model"]([SHOP], [])
+    masked = FILTERS["env"](expanded, SECRETS, "db1")
     assert masked[0]["url"] == "postgresql://app:***@db1:6432/shop?sslmode=require"
     assert "ss" not in "".join(line["url"].split("@")[0].removeprefix("postgresql://") for line in masked)
-    shown = filters.pgstead_env(expanded, SECRETS, "db1", 6444, 5444, masked=False)
+    shown = FILTERS["env"](expanded, SECRETS, "db1", 6444, 5444, masked=False)
     assert [parse_dsn(line["url"])["password"] for line in shown] == ["p@ss"] * 5
     assert [parse_dsn(line["url"])["port"] for line in shown] == ["6444", "5444", "6444", "5444", "6444"]
 
 
 def test_a_node_gets_the_passwords_of_the_roles_that_are_named_and_no_other_secret() -> None:
-    roles = [role for role in filters.pgstead_model([SHOP], [])["roles"] if role["login"]]
+    roles = [role for role in FILTERS["model"]([SHOP], [])["roles"] if role["login"]]
     known = SECRETS | {"shop_tenant_token": "signs", "scram_salt_key": "salt"}
-    assert set(filters.pgstead_passwords(roles, known)) == {"app", "mig", "rep", "job-app"}
-    assert filters.pgstead_passwords(roles[:1], known) == {"app": "p@ss"}
+    assert set(FILTERS["passwords"](roles, known)) == {"app", "mig", "rep", "job-app"}
+    assert FILTERS["passwords"](roles[:1], known) == {"app": "p@ss"}
     with pytest.raises(AnsibleFilterError, match=r"secrets\.app is missing from vault\.yml"):
-        filters.pgstead_passwords(roles, {})
+        FILTERS["passwords"](roles, {})
 
 
 def test_keys_of_tokens_are_those_of_databases_that_take_them() -> None:
-    databases = filters.pgstead_model([SIGNED, {"name": "depot"}], [])["databases"]
+    databases = FILTERS["model"]([SIGNED, {"name": "depot"}], [])["databases"]
     known = SECRETS | {"shop_tenant_token": "new", "shop_tenant_token_previous": "old", "depot_tenant_token": "x"}
-    kept = filters.pgstead_token_keys(databases, known, whole=True)
+    kept = FILTERS["token_keys"](databases, known, whole=True)
     assert [len(key["inner"]) for key in kept.pop("shop")] == [128, 128] and not kept
-    assert [list(key) for key in filters.pgstead_token_keys(databases, known)["shop"]] == [["digest"], ["digest"]]
+    assert [list(key) for key in FILTERS["token_keys"](databases, known)["shop"]] == [["digest"], ["digest"]]
 
 
 def sourced(text: str, folder: Path) -> str:
@@ -150,9 +148,9 @@ def sourced(text: str, folder: Path) -> str:
 def test_a_shell_reads_from_the_env_file_what_was_written(tmp_path: Path, password: str) -> None:
     line = {
         "name": "DATABASE_URL",
-        "url": filters.pgstead_url("app", password, "db1", 6432, "shop", {"sslmode": "require"}),
+        "url": FILTERS["url"]("app", password, "db1", 6432, "shop", {"sslmode": "require"}),
     }
-    assert sourced(filters.pgstead_env_file([line], ""), tmp_path) == line["url"]
+    assert sourced(FILTERS["env_file"]([line], ""), tmp_path) == line["url"]
 
 
 @pytest.mark.parametrize(
@@ -166,18 +164,18 @@ def test_a_shell_reads_from_the_env_file_what_was_written(tmp_path: Path, passwo
     ],
 )
 def test_lines_of_an_env_file_are_replaced_in_their_places_and_others_stay(existing: str, after: str) -> None:
-    assert filters.pgstead_env_file([{"name": "DATABASE_URL", "url": "u"}], existing) == after
+    assert FILTERS["env_file"]([{"name": "DATABASE_URL", "url": "u"}], existing) == after
 
 
 def test_an_older_line_further_down_does_not_win(tmp_path: Path) -> None:
-    text = filters.pgstead_env_file([{"name": "DATABASE_URL", "url": "new"}], "DATABASE_URL=a\nA=1\nDATABASE_URL=b\n")
+    text = FILTERS["env_file"]([{"name": "DATABASE_URL", "url": "new"}], "DATABASE_URL=a\nA=1\nDATABASE_URL=b\n")
     assert sourced(text, tmp_path) == "new"
 
 
 def test_a_missing_secret_is_an_error_of_the_filter() -> None:
     with pytest.raises(AnsibleFilterError, match=r"secrets\.app is missing"):
-        filters.pgstead_scram({"scram_salt_key": "k"}, "app")
-    assert filters.pgstead_scram({"scram_salt_key": "k", "x": "p"}, "app", "x").startswith("SCRAM-SHA-256$4096:")
+        FILTERS["scram"]({"scram_salt_key": "k"}, "app")
+    assert FILTERS["scram"]({"scram_salt_key": "k", "x": "p"}, "app", "x").startswith("SCRAM-SHA-256$4096:")
 
 
 NODE = {"memory_mb": 4096, "cores": 4, "storage": "hdd", "disk_mb": 100_000}
@@ -197,7 +195,7 @@ NODE = {"memory_mb": 4096, "cores": 4, "storage": "hdd", "disk_mb": 100_000}
     ],
 )
 def test_what_is_declared_wins_over_what_the_node_has(overrides: dict[str, Any], name: str, value: str) -> None:
-    settings = filters.pgstead_tuning(NODE, filters.pgstead_model([SHOP], []), 16, **overrides)
+    settings = FILTERS["tuning"](NODE, FILTERS["model"]([SHOP], []), 16, **overrides)
     assert {item["name"]: item["value"] for item in settings}[name] == value
 
 

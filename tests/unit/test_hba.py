@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pgstead_platform import hba, model
+from ansible_collections.pgstead.platform.plugins.plugin_utils import hba, model
 
 REPORTS = {"name": "rep", "kind": "readonly"}
 DATABASES = [

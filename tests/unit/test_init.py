@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.pgstead.platform.plugins.plugin_utils import schema
 from pgstead import inventory, secrets
 from pgstead.errors import Exit, PgsteadError
-from pgstead_platform import schema
 
 HOST = ("--host", "db1.internal")
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from pgstead_platform import login, model, pg
+from ansible_collections.pgstead.platform.plugins.module_utils import login, pg
+from ansible_collections.pgstead.platform.plugins.plugin_utils import model
 
 MODEL = model.expand([{"name": "shop", "roles": [{"name": "app"}, {"name": "mig", "kind": "migrator"}]}], [])
 PASSWORDS = {"app": "secret-app", "mig": "secret-mig"}

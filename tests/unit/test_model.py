@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pgstead_platform import model, schema
+from ansible_collections.pgstead.platform.plugins.plugin_utils import model, schema
 
 SHOP = {
     "name": "shop",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pgstead_platform import node
+from ansible_collections.pgstead.platform.plugins.module_utils import node
 
 LISTENING = """\
 LISTEN 0 244 127.0.0.1:5432 0.0.0.0:* users:(("postgres",pid=9,fd=7)) uid:104 ino:1 sk:1 \

@@ -1,6 +1,6 @@
 """SQL files as statements by name."""
 
-from pgstead_platform import pg
+from ansible_collections.pgstead.platform.plugins.module_utils import pg
 
 SQL = """\
 -- About the file; belongs to no statement.

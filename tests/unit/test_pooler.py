@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from pgstead_platform import model, pooler
+from ansible_collections.pgstead.platform.plugins.module_utils import pooler
+from ansible_collections.pgstead.platform.plugins.plugin_utils import model
 
 USERLIST = '''\
 ;; Ansible managed: "not" "a user"

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pgstead_platform import model, reconcile
+from ansible_collections.pgstead.platform.plugins.module_utils import reconcile
+from ansible_collections.pgstead.platform.plugins.plugin_utils import model
 
 State = dict[str, Any]
 VERIFIER = "SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy"

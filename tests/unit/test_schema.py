@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pgstead_platform import schema
+from ansible_collections.pgstead.platform.plugins.plugin_utils import schema
 
 HOME = Path(__file__).resolve().parents[2]
 SECRETS = {"app": "hunter2hunter2"}

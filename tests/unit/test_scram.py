@@ -6,7 +6,7 @@ import hmac
 
 import pytest
 
-from pgstead_platform import scram
+from ansible_collections.pgstead.platform.plugins.plugin_utils import scram
 
 # RFC 7677, section 3: the exchange of user `user` with password `pencil`.
 SALT = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")

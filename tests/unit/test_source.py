@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pgstead_platform import source
+from ansible_collections.pgstead.platform.plugins.module_utils import source
 
 INDEX = """\
 Package: postgresql-16

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pgstead_platform import sqitch
-from pgstead_platform.sqitch import Change, Project
+from ansible_collections.pgstead.platform.plugins.module_utils import sqitch
+from ansible_collections.pgstead.platform.plugins.module_utils.sqitch import Change, Project
 
 HOME = Path(__file__).resolve().parents[2]
 WHEN = "2026-11-23T10:00:00Z Ann Ö. Nym <ann@example.com>"

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from pgstead_platform import model, tenancy
+from ansible_collections.pgstead.platform.plugins.module_utils import tenancy
+from ansible_collections.pgstead.platform.plugins.plugin_utils import model
 
 TENANCY = {"table": "shops", "column": "shop_id"}
 DATABASE = model.expand([{"name": "d", "tenancy": TENANCY}], [])["databases"][0]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pgstead_platform import tenants
-from pgstead_platform.tenants import RefusedError
+from ansible_collections.pgstead.platform.plugins.module_utils import tenants
+from ansible_collections.pgstead.platform.plugins.module_utils.tenants import RefusedError
 
 
 def databases(**isolated: bool) -> list[dict[str, Any]]:

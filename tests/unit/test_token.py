@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgstead_platform import token
+from ansible_collections.pgstead.platform.plugins.module_utils import token
 
 
 @given(st.text(min_size=1), st.text())

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pgstead_platform import tuning
+from ansible_collections.pgstead.platform.plugins.plugin_utils import tuning
 
 GB = 1024
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pgstead_platform import vectors
+from ansible_collections.pgstead.platform.plugins.module_utils import vectors
 
 
 def index(method: str = "hnsw", **other: Any) -> dict[str, Any]:

@@ -16,8 +16,6 @@ from typing import Any
 
 import pytest
 import testinfra
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from conftest import DECLARED, HOME, INVENTORY, deploy, pgstead
 
 SERVED = HOME / ".pgstead" / "cache" / "mirror" / "debian-13"

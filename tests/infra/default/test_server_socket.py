@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from conftest import DECLARED, INVENTORY, ask, pgstead, playbook
 
-from pgstead_platform import model
+from ansible_collections.pgstead.platform.plugins.plugin_utils import model
 
 APP = DECLARED.role("app")
 NEED = model.backend_demand(DECLARED.model)

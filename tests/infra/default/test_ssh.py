@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 import testinfra
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from conftest import HOME, INVENTORY, pgstead, user_environment
 
 NAME = "molecule-ssh"

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
-from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from conftest import DECLARED, Declared, ask, connect
 
-from pgstead_platform import model, tuning
+from ansible_collections.pgstead.platform.plugins.plugin_utils import model, tuning
 
 
 def test_every_unit_of_the_node_is_healthy(node: Any, declared: Declared) -> None:

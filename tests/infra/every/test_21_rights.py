@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from conftest import DECLARED, ask, connect, refused
 
-from pgstead_platform import login
+from ansible_collections.pgstead.platform.plugins.module_utils import login
 
 DENIED = "42501"
 MIGRATOR, APP, READONLY = (DECLARED.role(kind) for kind in ("migrator", "app", "readonly"))

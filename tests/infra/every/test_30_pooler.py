@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from conftest import DECLARED, Declared, ask, connect
 
-from pgstead_platform import model
+from ansible_collections.pgstead.platform.plugins.plugin_utils import model
 
 APP = DECLARED.role("app")
 DATABASE = APP["database"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import struct
-import sys
 import threading
 import time
 from collections import Counter
@@ -13,13 +12,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from conftest import DECLARED, INVENTORY, ask, connect, pgstead, playbook
 
 APP = DECLARED.role("app")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,11 +11,9 @@ from typing import Any
 
 import psycopg2
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from conftest import DECLARED, Declared, ask, connect, deploy, playbook, verify_lines
 
-from pgstead_platform import login
+from ansible_collections.pgstead.platform.plugins.module_utils import login
 
 APP, READONLY, MIGRATOR = (DECLARED.role(kind) for kind in ("app", "readonly", "migrator"))
 DATABASE = APP["database"]

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from conftest import DECLARED, ask, connect, playbook, verify_lines
 
 APP, READONLY, MIGRATOR = (DECLARED.role(kind) for kind in ("app", "readonly", "migrator"))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 from wrong import INVENTORY, Cases, failed, inventory, refused, refused_together, rows
 
 LONG = "x" * 70

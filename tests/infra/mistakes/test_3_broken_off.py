@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,8 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 from wrong import HOME, INVENTORY, NODE, PASSWORD_FILE, PGSTEAD, deployed, failed, holds, settled, user_environment
 
 PATIENCE = 300  # seconds for what takes a few; a machine can be busy

@@ -5,15 +5,12 @@ A test may leave a setting changed: the next one's deploy puts it back.
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 from conftest import ask, connect
 from wrong import DECLARED, INVENTORY, deployed, failed, inventory
 

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[3] / "tools")]
 from check_fresh import state
 from conftest import DECLARED, HOME, INVENTORY, PASSWORD_FILE, user_environment
 

@@ -1,0 +1,11 @@
+"""Action side of pgstead.platform.sql: brings its SQL along."""
+
+from __future__ import annotations
+
+from ansible_collections.pgstead.platform.plugins.module_utils.shipping import Shipping
+
+
+class ActionModule(Shipping):
+    """See Shipping."""
+
+    named = ("fingerprint.sql", "fingerprint", "fingerprint_roles")

@@ -1,0 +1,11 @@
+"""Action side of pgstead.platform.tenant: brings its SQL along."""
+
+from __future__ import annotations
+
+from ansible_collections.pgstead.platform.plugins.module_utils.shipping import Shipping
+
+
+class ActionModule(Shipping):
+    """See Shipping."""
+
+    queries = "tenants.sql"

@@ -1,0 +1,12 @@
+"""Documentation of the action plugin of the same name, which runs pgstead.platform.probe on the node."""
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Checks the whole declaration and the host against each other
+description:
+  - Reports every problem at once, each with the variable's path, what was found and what to write instead.
+  - Changes nothing.
+options:
+  roles: {description: Directory of the roles whose argument_specs are the schema., type: path}
+author: The pgstead authors
+"""

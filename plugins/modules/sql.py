@@ -1,0 +1,87 @@
+#!/usr/bin/python
+"""Ansible module: repeatable SQL of a role, with an exact answer to whether it changed anything."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: sql
+short_description: Applies a role's repeatable SQL, and knows exactly whether it changed anything
+description:
+  - Runs SQL that can be run again (CREATE OR REPLACE, IF NOT EXISTS, GRANT) in one transaction, and compares what the
+    catalog says of the named schemas and roles before and after. Without a difference, and in check mode, the
+    transaction is rolled back. So drift is repaired, and a run without change is one.
+  - Runs through an action plugin of the same name, which brings the query for the comparison.
+options:
+  sql: {description: The SQL., type: str, required: true}
+  databases: {description: Databases to run it in., type: list, elements: str, required: true}
+  schemas: {description: Schemas whose objects the SQL may change., type: list, elements: str, default: []}
+  roles: {description: Database roles that the SQL may change., type: list, elements: str, default: []}
+  port: {description: Port of the server., type: int, default: 5432}
+  socket: {description: Directory of its socket., type: path, default: /var/run/postgresql}
+author: The pgstead authors
+attributes:
+  check_mode: {support: full}
+  diff_mode: {support: full}
+"""
+
+RETURN = r"""
+changed_databases: {description: Databases in which something changed., type: list, elements: str, returned: always}
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.pgstead.platform.plugins.module_utils import applied, pg
+
+
+def apply(module: AnsibleModule, database: str) -> list[dict[str, str]]:
+    """Runs the SQL in one database; the differences it made, as Ansible shows them."""
+    parameters = {"schemas": module.params["schemas"], "roles": module.params["roles"], "catalog": False}
+    connection = pg.connect(database, module.params["port"], module.params["socket"])
+    try:
+        queries = [module.params["fingerprint"], module.params["fingerprint_roles"]]
+        diff = applied.run(connection, module.params["sql"], queries, parameters, database)
+        if not diff or module.check_mode:
+            connection.rollback()
+        else:
+            connection.commit()
+    finally:
+        connection.close()
+    return diff
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "sql": {"type": "str", "required": True},
+            "databases": {"type": "list", "elements": "str", "required": True},
+            "schemas": {"type": "list", "elements": "str", "default": []},
+            "roles": {"type": "list", "elements": "str", "default": []},
+            "port": {"type": "int", "default": 5432},
+            "socket": {"type": "path", "default": pg.SOCKET},
+            # Set by the action plugin:
+            "fingerprint": {"type": "str", "required": True},
+            "fingerprint_roles": {"type": "str", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    if module.check_mode and not Path(module.params["socket"], f".s.PGSQL.{module.params['port']}").exists():
+        module.exit_json(changed=True, changed_databases=module.params["databases"], diff=[])
+    diff: list[dict[str, str]] = []
+    changed: list[str] = []
+    for database in module.params["databases"]:
+        try:
+            made = apply(module, database)
+        except pg.Error as problem:
+            if module.check_mode and "does not exist" in str(problem):
+                made = [{"before": "", "after": f"{database}: to be created\n"}]
+            else:
+                module.fail_json(msg=f"database {database}: {str(problem).strip()}")
+        diff += made
+        changed += [database] if made else []
+    module.exit_json(changed=bool(changed), changed_databases=changed, diff=diff)
+
+
+if __name__ == "__main__":
+    main()

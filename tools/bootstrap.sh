@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv with everything in pyproject.toml. Says what it does, and what to do where it cannot.
+# Makes .venv with everything in pyproject.toml, and this checkout a collection. Says what it does, and what to do where it cannot.
 set -eu
 cd "$(dirname "$0")/.."
 start=$(date +%s)
@@ -30,6 +30,9 @@ if ! "$python" -c 'import ensurepip, venv' 2> /dev/null; then
     exit 1
   fi
 fi
+# Python and Ansible find pgstead.platform by this link; see dev-mode-dirs in pyproject.toml, collections_path in ansible.cfg.
+mkdir -p .pgstead/collections/ansible_collections/pgstead
+ln -sfn ../../../.. .pgstead/collections/ansible_collections/pgstead/platform
 echo "  virtual environment .venv with $($python --version) ..."
 "$python" -m venv .venv
 echo "  Python packages: ansible, molecule and friends; about a minute ($(elapsed)) ..."

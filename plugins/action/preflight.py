@@ -7,8 +7,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-_HERE = Path(__file__).resolve()
-
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
@@ -16,6 +14,7 @@ from ansible_collections.pgstead.platform.plugins.module_utils import sqitch
 from ansible_collections.pgstead.platform.plugins.plugin_utils import checks, schema
 from ansible_collections.pgstead.platform.plugins.plugin_utils.schema import Problem
 
+_CONTENT = Path(__file__).resolve().parents[2]
 # Inputs of the playbooks, and of `pgstead sandbox`, which reads them from the same inventory.
 _TOOL_VARIABLES = [
     "pgstead_break_lock",
@@ -35,7 +34,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
-        roles = Path(self._task.args.get("roles") or _HERE.parents[2] / "roles")
+        roles = Path(self._task.args.get("roles") or _CONTENT / "roles")
         options, defaults = self._schema(roles)
         values, problems = self._values(options, defaults, task_vars)
         problems += self._unknown(options, roles, task_vars)
@@ -111,7 +110,7 @@ class ActionModule(ActionBase):
 
     def _projects(self, databases: list[dict[str, Any]], task_vars: dict[str, Any]) -> list[Problem]:
         """Schema projects that are none; they lie on the control node."""
-        bases = [Path(task_vars.get("inventory_dir") or "."), _HERE.parents[2]]
+        bases = [Path(task_vars.get("inventory_dir") or "."), _CONTENT]
         problems = []
         for i, database in enumerate(databases):
             if project := database.get("schema_project"):

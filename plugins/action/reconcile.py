@@ -1,4 +1,4 @@
-"""Action side of pgstead.platform.reconcile: reads the SQL, computes verifiers, compares passwords - all on the control node."""
+"""Action side of pgstead.platform.reconcile: computes verifiers and compares passwords, on the control node."""
 
 from __future__ import annotations
 
@@ -6,18 +6,12 @@ import base64
 import hashlib
 import hmac
 import secrets
-from pathlib import Path
 from typing import Any
-
-_HERE = Path(__file__).resolve()
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.pgstead.platform.plugins.module_utils import pg
 from ansible_collections.pgstead.platform.plugins.plugin_utils import scram
-
-SQL = _HERE.parents[1] / "sql"
 
 
 class ActionModule(ActionBase):
@@ -39,8 +33,6 @@ class ActionModule(ActionBase):
         except ValueError as problem:
             raise AnsibleActionFail(str(problem)) from problem
         arguments |= {
-            "cluster_queries": pg.blocks((SQL / "observe-cluster.sql").read_text()),
-            "database_queries": pg.blocks((SQL / "observe-database.sql").read_text()),
             "verifiers": verifiers,
             "nonce": nonce,
         }

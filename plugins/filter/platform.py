@@ -8,21 +8,11 @@ from urllib.parse import quote
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.pgstead.platform.plugins.module_utils import tenants, token
+from ansible_collections.pgstead.platform.plugins.module_utils import pooler, tenants, token
 from ansible_collections.pgstead.platform.plugins.plugin_utils import hba, model, scram, tuning
 
 
-def pgstead_model(databases: list[dict[str, Any]], cluster_roles: list[dict[str, Any]]) -> dict[str, Any]:
-    """The declaration with every default filled in; see model."""
-    return model.expand(databases, cluster_roles)
-
-
-def pgstead_pooled_databases(expanded: dict[str, Any]) -> list[dict[str, Any]]:
-    """The databases that the pooler serves."""
-    return model.pooled_databases(expanded)
-
-
-def pgstead_tuning(
+def computed_settings(
     node: dict[str, Any],
     expanded: dict[str, Any],
     version: int,
@@ -31,50 +21,33 @@ def pgstead_tuning(
     storage: str = "auto",
     connections: int = 0,
 ) -> list[dict[str, Any]]:
-    """Computed settings for a node; see tuning."""
+    """Computed settings for a node; see plugin_utils/tuning.py."""
     return tuning.compute(
         tuning.Node(
             memory_mb=int(memory_mb) or node["memory_mb"],
             cores=int(cores) or node["cores"],
             storage=node["storage"] if storage == "auto" else storage,
             disk_mb=node["disk_mb"],
-            connections=tuning.max_connections(int(connections), model.backend_demand(expanded)),
+            connections=tuning.max_connections(int(connections), pooler.backend_demand(expanded)),
             version=int(version),
         )
     )
 
 
-def pgstead_server_hba(expanded: dict[str, Any], networks: list[str], peer_roles: list[str]) -> list[str]:
-    """Lines of pg_hba.conf."""
-    return hba.server_lines(expanded, networks, peer_roles)
-
-
-def pgstead_server_ident(expanded: dict[str, Any], pooler_user: str) -> list[str]:
-    """Lines of pg_ident.conf."""
-    return hba.ident_lines(expanded, pooler_user)
-
-
-def pgstead_pooler_hba(
-    expanded: dict[str, Any], networks: list[str], own_addresses: list[str], stats_role: str
-) -> list[str]:
-    """Lines of PgBouncer's hba file."""
-    return hba.pooler_lines(expanded, networks, own_addresses, stats_role)
-
-
-def pgstead_setting(value: Any) -> str:
+def quoted_setting(value: Any) -> str:
     """A value as postgresql.conf takes it, in single quotes (PostgreSQL manual, 20.1.2)."""
     return "'" + model.setting_text(value).replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-def pgstead_scram(passwords: dict[str, str], role: str, secret: str = "", iterations: int = 4096) -> str:
-    """The SCRAM-SHA-256 verifier of a role's password; see scram."""
+def verifier(passwords: dict[str, str], role: str, secret: str = "", iterations: int = 4096) -> str:
+    """The SCRAM-SHA-256 verifier of a role's password; see plugin_utils/scram.py."""
     try:
         return scram.of_role(passwords, role, secret or role, int(iterations))
     except ValueError as problem:
         raise AnsibleFilterError(str(problem)) from problem
 
 
-def pgstead_passwords(roles: list[dict[str, Any]], secrets: dict[str, str]) -> dict[str, str]:
+def logins(roles: list[dict[str, Any]], secrets: dict[str, str]) -> dict[str, str]:
     """The passwords of these roles by the names of their secrets, and no other secret: for who logs in on the node."""
     try:
         return {role["secret"]: secrets[role["secret"]] for role in roles}
@@ -82,7 +55,7 @@ def pgstead_passwords(roles: list[dict[str, Any]], secrets: dict[str, str]) -> d
         raise AnsibleFilterError(f"secrets.{problem.args[0]} is missing from vault.yml") from problem
 
 
-def pgstead_token_keys(
+def token_keys(
     databases: list[dict[str, Any]], secrets: dict[str, str], whole: bool = False
 ) -> dict[str, list[dict[str, str]]]:
     """What databases check tenant tokens with, by database; `whole` for who writes it, else only for comparing."""
@@ -93,9 +66,7 @@ def pgstead_token_keys(
     }
 
 
-def pgstead_url(
-    role: str, password: str, host: str, port: int, database: str, parameters: dict[str, str] | None = None
-) -> str:
+def url(role: str, password: str, host: str, port: int, database: str, parameters: dict[str, str] | None = None) -> str:
     """A connection URI (PostgreSQL manual, 34.1.1.2), every part percent-encoded."""
     query = "&".join(f"{quote(k, safe='')}={quote(str(v), safe='/')}" for k, v in (parameters or {}).items())
     netloc = f"[{host}]" if ":" in host else host
@@ -103,7 +74,7 @@ def pgstead_url(
     return f"postgresql://{user}@{netloc}:{port}/{quote(database, safe='')}" + (f"?{query}" if query else "")
 
 
-def pgstead_env(
+def env(
     expanded: dict[str, Any],
     secrets: dict[str, str],
     host: str,
@@ -141,7 +112,7 @@ def pgstead_env(
                 taken.add(name)
                 signs = name == "DATABASE_URL" and _key_name(database)
                 name = f"{_shell_name(database['name'])}_{name}" if prefixed else name
-                url = pgstead_url(
+                address = url(
                     role["name"],
                     "***" if masked else secrets[role["secret"]],
                     host,
@@ -149,8 +120,8 @@ def pgstead_env(
                     database["name"],
                     {"sslmode": "require"},
                 )
-                url = url.replace("%2A%2A%2A", "***") if masked else url
-                lines.append({"database": database["name"], "role": role["name"], "name": name, "url": url})
+                address = address.replace("%2A%2A%2A", "***") if masked else address
+                lines.append({"database": database["name"], "role": role["name"], "name": name, "url": address})
                 if signs:
                     name = name.removesuffix("DATABASE_URL") + "TENANT_TOKEN_KEY"
                     key = "***" if masked else secrets[signs]
@@ -163,9 +134,7 @@ def _key_name(database: dict[str, Any]) -> str:
     return str((database["tenancy"] or {}).get("token", ""))
 
 
-def pgstead_tenant_token(
-    expanded: dict[str, Any], secrets: dict[str, str], database: str, tenant: Any, seconds: int
-) -> str:
+def tenant_token(expanded: dict[str, Any], secrets: dict[str, str], database: str, tenant: Any, seconds: int) -> str:
     """A token that sets a tenant in a database; `database` may be "" where only one takes tokens."""
     try:
         entry = tenants.choose_signed(expanded["databases"], database)
@@ -174,7 +143,7 @@ def pgstead_tenant_token(
     return token.sign(secrets[_key_name(entry)], tenant, int(seconds))
 
 
-def pgstead_env_file(lines: list[dict[str, str]], existing: str) -> str:
+def env_file(lines: list[dict[str, str]], existing: str) -> str:
     """A .env file with these lines: each in the place of the one that had its name, new ones at the end."""
     missing = {line["name"]: f'{line["name"]}="{line["url"]}"' for line in lines}
     ours, kept = set(missing), []
@@ -193,23 +162,22 @@ def _shell_name(name: str) -> str:
 
 
 class FilterModule:
-    """Registers the functions above under their own names."""
+    """The filters by their names, each of which is pgstead.platform.<name>."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        functions = (
-            pgstead_model,
-            pgstead_pooled_databases,
-            pgstead_tuning,
-            pgstead_server_hba,
-            pgstead_server_ident,
-            pgstead_pooler_hba,
-            pgstead_setting,
-            pgstead_scram,
-            pgstead_passwords,
-            pgstead_token_keys,
-            pgstead_url,
-            pgstead_env,
-            pgstead_env_file,
-            pgstead_tenant_token,
-        )
-        return {function.__name__: function for function in functions}
+        return {
+            "model": model.expand,
+            "pooled_databases": pooler.pooled_databases,
+            "tuning": computed_settings,
+            "server_hba": hba.server_lines,
+            "server_ident": hba.ident_lines,
+            "pooler_hba": hba.pooler_lines,
+            "setting": quoted_setting,
+            "scram": verifier,
+            "passwords": logins,
+            "token_keys": token_keys,
+            "url": url,
+            "env": env,
+            "env_file": env_file,
+            "tenant_token": tenant_token,
+        }

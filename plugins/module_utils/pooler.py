@@ -340,6 +340,21 @@ def pooled_logins(model: dict[str, Any]) -> set[tuple[str, str]]:
     }
 
 
+def pooled_databases(model: dict[str, Any]) -> list[dict[str, Any]]:
+    """The databases that at least one role reaches through the pooler."""
+    names = {role["database"] for role in model["roles"] if "pooled" in role["endpoints"]}
+    any_database = any("pooled" in role["endpoints"] and not role["database"] for role in model["roles"])
+    return [db for db in model["databases"] if any_database or db["name"] in names]
+
+
+def backend_demand(model: dict[str, Any]) -> int:
+    """Server connections that the declared pools may open together, their reserves included.
+
+    Each database is capped at pool size + reserve (`max_db_connections`), however many roles share it.
+    """
+    return sum(db["pool"]["size"] + db["pool"]["reserve"] for db in pooled_databases(model))
+
+
 def server_state(port: int, socket: str) -> dict[str, Any]:
     """What the pooler depends on in the running server, {} where that does not answer.
 

@@ -15,7 +15,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..plugin_utils.model import WRITERS
+# Functions of PostgreSQL itself that write where no right on a table is asked for, with the version from which PUBLIC
+# loses them. The owner keeps them (pg_restore makes large objects), and so does `"writers": True`: JDBC and Hibernate
+# keep a Blob as a large object. lo_import and lo_export are the superuser's alone since ever; lo_open, loread and
+# lo_get ask for rights on the object. Signatures must be those of every later version, or a dump, which carries
+# these rights, would not restore there: that of pg_logical_emit_message changed in 17.
+WRITERS = {
+    "lo_creat": 15,
+    "lo_create": 15,
+    "lo_from_bytea": 15,
+    "lo_put": 15,
+    "lo_truncate": 15,
+    "lo_truncate64": 15,
+    "lo_unlink": 15,
+    "lowrite": 15,
+    "pg_logical_emit_message": 17,
+}
 
 PATH = "SET LOCAL search_path = pg_catalog, pg_temp"  # as pg.py has it for every session of an administrator
 MANAGED_COMMENT = "pgstead: "  # comment of database roles that another role of pgstead made for itself
@@ -401,7 +416,7 @@ def wanted_grants(desired: dict[str, Any], database: dict[str, Any]) -> list[dic
     """Declared rights on the objects of a database's schemas: [{schema, kind, grantee, privilege}].
 
     The owner role is lent EXECUTE on what others own in its schemas, because PUBLIC has it nowhere.
-    In pg_catalog only the functions of model.WRITERS are looked at.
+    In pg_catalog only the functions of WRITERS are looked at.
     """
     roles = [role for role in desired["roles"] if role["database"] == database["name"]]
     rights = [
@@ -418,7 +433,7 @@ def wanted_grants(desired: dict[str, Any], database: dict[str, Any]) -> list[dic
 
 
 def writers(version: int) -> list[str]:
-    """Functions of pg_catalog that PUBLIC may not execute; see model.WRITERS."""
+    """Functions of pg_catalog that PUBLIC may not execute; see WRITERS."""
     return [name for name, since in WRITERS.items() if version >= since]
 
 

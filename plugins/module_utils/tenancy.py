@@ -7,8 +7,8 @@ import json
 import re
 from typing import Any
 
-from ..plugin_utils.schema import nearest
 from .reconcile import ident, literal
+from .words import nearest
 
 TYPES = {"uuid": "uuid", "bigint": "int8", "integer": "int4", "text": "text"}  # as the catalog names them
 

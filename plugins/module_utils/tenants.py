@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..plugin_utils.schema import nearest
+from .words import nearest
 
 NAME = re.compile(r"(^|_)(name|title|label|slug)($|_)")
 SECRET = re.compile(r"passw|secret|token|credential|private|api_?key", re.I)  # values of such columns stay on the node

@@ -65,6 +65,7 @@ from ansible_collections.pgstead.platform.plugins.module_utils.files import (
 from ansible_collections.pgstead.platform.plugins.module_utils.pooler import (
     Pooler,
     RejectedError,
+    backend_demand,
     differing,
     ini_names,
     left_over,
@@ -73,7 +74,6 @@ from ansible_collections.pgstead.platform.plugins.module_utils.pooler import (
     server_state,
     userlist,
 )
-from ansible_collections.pgstead.platform.plugins.plugin_utils import model
 
 _ALWAYS = "server_reset_query_always"
 
@@ -223,7 +223,7 @@ def main() -> None:
                 f"The system lets PgBouncer open {deploy.pooler.file_limit} files; with all clients and pools it needs"
                 f" {module.params['file_limit']}."
             )
-    wanted = model.backend_demand(module.params["model"])
+    wanted = backend_demand(module.params["model"])
     if deploy.server and wanted > deploy.server["connections"]:
         module.warn(
             f"The pools may open {wanted} connections, but the running server admits {deploy.server['connections']}:"

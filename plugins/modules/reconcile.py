@@ -111,9 +111,9 @@ def main() -> None:
             "prune": {"type": "bool", "default": False},
             "port": {"type": "int", "default": 5432},
             "version": {"type": "int", "default": 16},
+            "cluster_queries": {"type": pg.blocks, "required": True},
+            "database_queries": {"type": pg.blocks, "required": True},
             # Set by the action plugin:
-            "cluster_queries": {"type": "dict", "required": True},
-            "database_queries": {"type": "dict", "required": True},
             "verifiers": {"type": "dict", "default": {}, "no_log": True},
             "decisions": {"type": "dict", "default": {}},
             "nonce": {"type": "str", "required": True, "no_log": True},

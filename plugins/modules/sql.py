@@ -40,7 +40,7 @@ def apply(module: AnsibleModule, database: str) -> list[dict[str, str]]:
     parameters = {"schemas": module.params["schemas"], "roles": module.params["roles"], "catalog": False}
     connection = pg.connect(database, module.params["port"], module.params["socket"])
     try:
-        queries = [module.params["fingerprint"], module.params["fingerprint_roles"]]
+        queries = list(module.params["fingerprints"].values())
         diff = applied.run(connection, module.params["sql"], queries, parameters, database)
         if not diff or module.check_mode:
             connection.rollback()
@@ -60,9 +60,7 @@ def main() -> None:
             "roles": {"type": "list", "elements": "str", "default": []},
             "port": {"type": "int", "default": 5432},
             "socket": {"type": "path", "default": pg.SOCKET},
-            # Set by the action plugin:
-            "fingerprint": {"type": "str", "required": True},
-            "fingerprint_roles": {"type": "str", "required": True},
+            "fingerprints": {"type": pg.blocks, "required": True},
         },
         supports_check_mode=True,
     )

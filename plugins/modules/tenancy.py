@@ -93,7 +93,9 @@ class Database:
             return [refusal]
         text = "".join(parameters["sql"][name] for name in ("tenancy", "oracles", "token" if secret else "context"))
         sql = tenancy.render(text, names)
-        self.diff = applied.run(self.connection, sql, [parameters[name] for name in asked], scope, self.name)
+        self.diff = applied.run(
+            self.connection, sql, [parameters["fingerprints"][name] for name in asked], scope, self.name
+        )
         if secret:
             self._sign_with(parameters["keys"].get(self.name, []))
         wrong = self._obstacles()
@@ -301,10 +303,8 @@ def main() -> None:
             "reporting": {"type": "bool", "default": False},
             "lock_seconds": {"type": "int", "default": 2},
             "attempts": {"type": "int", "default": 10},
-            # Set by the action plugin:
-            "fingerprint": {"type": "str", "required": True},
-            "fingerprint_roles": {"type": "str", "required": True},
-            "queries": {"type": "dict", "required": True},
+            "queries": {"type": pg.blocks, "required": True},
+            "fingerprints": {"type": pg.blocks, "required": True},
         },
         supports_check_mode=True,
     )

@@ -190,7 +190,7 @@ def main() -> None:
             "port": {"type": "int", "default": 5432},
             "roles": {"type": "list", "elements": "dict", "required": True},
             "passwords": {"type": "dict", "default": {}, "no_log": True},
-            "queries": {"type": "dict", "required": True},  # set by the action plugin
+            "queries": {"type": pg.blocks, "required": True},
         },
         supports_check_mode=True,
     )

@@ -170,7 +170,7 @@ def main() -> None:
             },
             "apply": {"type": "bool", "default": False},
             "port": {"type": "int", "default": 5432},
-            "queries": {"type": "dict", "required": True},  # set by the action plugin
+            "queries": {"type": pg.blocks, "required": True},
         },
         supports_check_mode=True,
     )

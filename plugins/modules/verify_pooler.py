@@ -33,8 +33,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.pgstead.platform.plugins.module_utils import login, pg
 from ansible_collections.pgstead.platform.plugins.module_utils.login import Endpoint, Line
-from ansible_collections.pgstead.platform.plugins.module_utils.pooler import Pooler, differing, server_state
-from ansible_collections.pgstead.platform.plugins.plugin_utils import model
+from ansible_collections.pgstead.platform.plugins.module_utils.pooler import (
+    Pooler,
+    backend_demand,
+    differing,
+    server_state,
+)
 
 
 def pooler_lines(pooler: Pooler, module: AnsibleModule) -> list[Line]:
@@ -73,7 +77,7 @@ def pooler_lines(pooler: Pooler, module: AnsibleModule) -> list[Line]:
             Line(area, f"is pooled in {pool['mode']} mode", mode == pool["mode"], f"pool_mode {mode}", "pgstead deploy")
         )
         # The column for the reserve changed its name in 1.24.
-        reserve = row.get("reserve_pool_size", row.get("reserve_pool"))
+        reserve = row["reserve_pool_size" if "reserve_pool_size" in row else "reserve_pool"]
         sizes = (int(row["pool_size"]), int(reserve), int(row["max_connections"]))
         wanted = (pool["size"], pool["reserve"], pool["size"] + pool["reserve"])
         lines.append(
@@ -108,7 +112,7 @@ def pooler_lines(pooler: Pooler, module: AnsibleModule) -> list[Line]:
 
 def room_line(declared: dict[str, Any], port: int, socket: str) -> list[Line]:
     """That the running server admits what the pools may open; a raised max_connections waits for its restart."""
-    wanted, server = model.backend_demand(declared), server_state(port, socket)
+    wanted, server = backend_demand(declared), server_state(port, socket)
     if not server:  # that it does not answer is said by its own lines
         return []
     return [

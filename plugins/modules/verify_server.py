@@ -181,7 +181,7 @@ def main() -> None:
             "minor": {"type": "str", "default": ""},
             "drift": {"type": "dict", "required": True},
             "pending_restart": {"type": "list", "elements": "str", "required": True},
-            "queries": {"type": "dict", "required": True},  # set by the action plugin
+            "queries": {"type": pg.blocks, "required": True},
         },
         supports_check_mode=True,
     )

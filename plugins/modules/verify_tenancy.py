@@ -328,7 +328,7 @@ def main() -> None:
             "pooler_host": {"type": "str", "required": True},
             "pooler_port": {"type": "int", "default": 6432},
             "drift": {"type": "list", "elements": "str", "required": True},
-            "queries": {"type": "dict", "required": True},  # set by the action plugin
+            "queries": {"type": pg.blocks, "required": True},
         },
         supports_check_mode=True,
     )

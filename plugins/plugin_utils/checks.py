@@ -10,8 +10,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from ..module_utils import pooler
+from ..module_utils.words import nearest
 from . import model, tuning
-from .schema import Problem, nearest
+from .schema import Problem
 
 SECRET_LENGTH = 12
 NAME_LENGTH = 63  # bytes; PostgreSQL silently cuts longer names (NAMEDATALEN)
@@ -298,7 +300,7 @@ def _secrets(expanded: dict[str, Any], secrets: dict[str, Any]) -> Iterator[Prob
 
 
 def _connections(expanded: dict[str, Any], values: dict[str, Any]) -> Iterator[Problem]:
-    demand = model.backend_demand(expanded)
+    demand = pooler.backend_demand(expanded)
     needed = demand + tuning.DIRECT_CONNECTIONS + tuning.SUPERUSER_RESERVED
     user = (values.get("postgresql_settings") or {}).get("max_connections")
     path = "postgresql_settings.max_connections" if user is not None else "postgresql_max_connections"
@@ -317,7 +319,7 @@ def _connections(expanded: dict[str, Any], values: dict[str, Any]) -> Iterator[P
 def _isolation(expanded: dict[str, Any], values: dict[str, Any]) -> Iterator[Problem]:
     """What the pooler clears between clients is enough for what its databases promise."""
     level = values.get("pgbouncer_isolation") or "auto"
-    pooled = model.pooled_databases(expanded)
+    pooled = pooler.pooled_databases(expanded)
     tokens = [db["name"] for db in pooled if db["tenancy"] and db["tenancy"]["token"]]
     tenants = [db["name"] for db in pooled if db["tenancy"]]
     sessions = [db["name"] for db in pooled if db["pool"]["mode"] == "session"]
@@ -370,7 +372,7 @@ def _resources(values: dict[str, Any], seen: dict[str, Any]) -> Iterator[Problem
     user = str((values.get("postgresql_settings") or {}).get("max_connections", ""))
     expanded = model.expand(values.get("databases") or [], values.get("cluster_roles") or [])
     asked = int(user) if user.isdigit() else int(values["postgresql_max_connections"])
-    connections = tuning.max_connections(asked, model.backend_demand(expanded))
+    connections = tuning.max_connections(asked, pooler.backend_demand(expanded))
     plan = tuning.Node(planned or memory, 1, "ssd", 0, connections, values["postgresql_version"])
     if tuning.worst_case_mb(plan) > (planned or memory):
         yield Problem(

@@ -12,7 +12,7 @@ from typing import Any
 # PUBLIC may execute no function of these schemas, so `functions` is all there is; one of an extension is everybody's.
 # A readonly role has none, because a SECURITY DEFINER function writes with the owner's rights. Who reads a view needs
 # EXECUTE on the functions in it: `privileges: [{tables: [SELECT], functions: [EXECUTE]}]` declares that.
-# `writers` are the functions of WRITERS below.
+# `writers` are the functions of reconcile.WRITERS.
 # docs/reference/roles.md is generated from this table.
 KINDS: dict[str, dict[str, Any]] = {
     "app": {
@@ -51,23 +51,6 @@ KINDS: dict[str, dict[str, Any]] = {
         "writers": False,
         "settings": {},
     },
-}
-
-# Functions of PostgreSQL itself that write where no right on a table is asked for, with the version from which PUBLIC
-# loses them. The owner keeps them (pg_restore makes large objects), and so does `"writers": True`: JDBC and Hibernate
-# keep a Blob as a large object. lo_import and lo_export are the superuser's alone since ever; lo_open, loread and
-# lo_get ask for rights on the object. Signatures must be those of every later version, or a dump, which carries
-# these rights, would not restore there: that of pg_logical_emit_message changed in 17.
-WRITERS = {
-    "lo_creat": 15,
-    "lo_create": 15,
-    "lo_from_bytea": 15,
-    "lo_put": 15,
-    "lo_truncate": 15,
-    "lo_truncate64": 15,
-    "lo_unlink": 15,
-    "lowrite": 15,
-    "pg_logical_emit_message": 17,
 }
 
 # Settings of roles in a database with tenancy. A plan made for one tenant is wrong for another, so none is kept;
@@ -284,18 +267,3 @@ def setting_text(value: Any) -> str:
 def login_roles(model: dict[str, Any]) -> list[dict[str, Any]]:
     """The roles that log in, in order of declaration."""
     return [role for role in model["roles"] if role["login"]]
-
-
-def pooled_databases(model: dict[str, Any]) -> list[dict[str, Any]]:
-    """The databases that at least one role reaches through the pooler."""
-    names = {role["database"] for role in model["roles"] if "pooled" in role["endpoints"]}
-    any_database = any("pooled" in role["endpoints"] and not role["database"] for role in model["roles"])
-    return [db for db in model["databases"] if any_database or db["name"] in names]
-
-
-def backend_demand(model: dict[str, Any]) -> int:
-    """Server connections that the declared pools may open together, their reserves included.
-
-    Each database is capped at pool size + reserve (`max_db_connections`), however many roles share it.
-    """
-    return sum(db["pool"]["size"] + db["pool"]["reserve"] for db in pooled_databases(model))

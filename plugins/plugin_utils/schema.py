@@ -5,13 +5,14 @@ The specs say types, choices and keys; RULES below says what no argument_specs c
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
+
+from ..module_utils.words import nearest
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
 NAME_HELP = "letters, digits, underscore and hyphen, at most 63, not starting with a digit or hyphen"
@@ -62,12 +63,6 @@ _TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "dict": (lambda v: isinstance(v, dict), "write a mapping: {key: value} or one `key: value` per line"),
     "raw": (lambda v: True, ""),
 }
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """The known name most like a misspelt one, "" where none is."""
-    found = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return found[0] if found else ""
 
 
 def check(values: dict[str, Any], options: dict[str, Any]) -> list[Problem]:

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-HERE = Path(__file__).resolve().parent
 from conftest import DECLARED, HOME, INVENTORY, ask, console, node, pgstead, superuser
 
+HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent
 WORKSHOP = HOME / ".pgstead" / "cache" / "clients"  # nothing is written into the source tree
 CLIENTS, TENANTS, TRANSACTIONS = 50, 10, 20

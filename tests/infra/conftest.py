@@ -21,10 +21,9 @@ import pytest
 import testinfra
 import yaml
 
-HOME = Path(__file__).resolve().parents[2]
-
 from ansible_collections.pgstead.platform.plugins.plugin_utils import model as expanding
 
+HOME = Path(__file__).resolve().parents[2]
 SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
 INVENTORY = SCENARIO / "inventory"
 PASSWORD_FILE = HOME / ".pgstead" / "vault" / f"molecule-{SCENARIO.name}-inventory"

@@ -13,8 +13,6 @@ from typing import Any
 
 import psycopg2
 import pytest
-
-INFRA = Path(__file__).resolve().parents[1] / "infra"
 from conftest import DECLARED, HOME, ask, connect, node, playbook, refused, superuser, verify_lines  # noqa: F401
 from wrong import deploy, inventory
 

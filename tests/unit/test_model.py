@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.pgstead.platform.plugins.module_utils import pooler
 from ansible_collections.pgstead.platform.plugins.plugin_utils import model, schema
 
 SHOP = {
@@ -159,8 +160,8 @@ def test_the_pooler_serves_and_demands_connections_for_databases_that_somebody_r
     databases: list[dict[str, Any]], cluster_roles: list[dict[str, Any]], pooled: list[str], demand: int
 ) -> None:
     expanded = model.expand(databases, cluster_roles)
-    assert [database["name"] for database in model.pooled_databases(expanded)] == pooled
-    assert model.backend_demand(expanded) == demand
+    assert [database["name"] for database in pooler.pooled_databases(expanded)] == pooled
+    assert pooler.backend_demand(expanded) == demand
 
 
 @pytest.mark.parametrize(
@@ -184,6 +185,6 @@ def test_every_spelling_that_the_schema_lets_through_means_the_same(
         return  # refused: nothing to understand
     expected = model.expand([{"name": "shop", "roles": [{"name": "app"}]} | plain], [])
     found = model.expand(databases, [])
-    assert model.backend_demand(found) == model.backend_demand(expected)
+    assert pooler.backend_demand(found) == pooler.backend_demand(expected)
     for got, wanted in zip(found["databases"] + found["roles"], expected["databases"] + expected["roles"], strict=True):
         assert {**got, "roles": []} == {**wanted, "roles": []}

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.pgstead.platform.plugins.module_utils import words
 from ansible_collections.pgstead.platform.plugins.plugin_utils import schema
 
 HOME = Path(__file__).resolve().parents[2]
@@ -184,7 +185,7 @@ def test_a_secret_in_the_wrong_form_is_found_and_never_shown(wrong: Any, declare
     ("name", "expected"), [("databses", "databases"), ("postgresql_prot", "postgresql_port"), ("zebra", "")]
 )
 def test_the_nearest_name_is_found_where_there_is_one(options: dict[str, Any], name: str, expected: str) -> None:
-    assert schema.nearest(name, list(options)) == expected
+    assert words.nearest(name, list(options)) == expected
 
 
 def test_long_values_are_shortened() -> None:

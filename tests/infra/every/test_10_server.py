@@ -9,6 +9,7 @@ import psycopg2
 import pytest
 from conftest import DECLARED, Declared, ask, connect
 
+from ansible_collections.pgstead.platform.plugins.module_utils import pooler
 from ansible_collections.pgstead.platform.plugins.plugin_utils import model, tuning
 
 
@@ -47,7 +48,7 @@ def test_running_settings_are_the_computed_and_the_declared_ones(superuser: Any,
             storage=declared.get("postgresql_storage", "ssd"),
             disk_mb=int(sizes.stdout),
             connections=tuning.max_connections(
-                declared.get("postgresql_max_connections", 0), model.backend_demand(declared.model)
+                declared.get("postgresql_max_connections", 0), pooler.backend_demand(declared.model)
             ),
             version=declared.version,
         )

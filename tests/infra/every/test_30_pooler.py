@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 from conftest import DECLARED, Declared, ask, connect
 
-from ansible_collections.pgstead.platform.plugins.plugin_utils import model
+from ansible_collections.pgstead.platform.plugins.module_utils import pooler
 
 APP = DECLARED.role("app")
 DATABASE = APP["database"]
@@ -44,7 +44,7 @@ def test_both_parameters_that_guard_each_other_are_ignored_together(config: dict
 
 def test_databases_are_the_declared_ones(console: Any, declared: Declared) -> None:
     served = {row["name"]: row for row in console("SHOW DATABASES")}
-    pooled = model.pooled_databases(declared.model)
+    pooled = pooler.pooled_databases(declared.model)
     assert served.keys() - {"pgbouncer", "pgbouncer_lookup"} == {database["name"] for database in pooled}
     for database in pooled:
         row, pool = served[database["name"]], database["pool"]
@@ -58,7 +58,7 @@ def test_databases_are_the_declared_ones(console: Any, declared: Declared) -> No
 
 def test_limits_fit_the_declared_clients(node: Any, declared: Declared) -> None:
     limit = int(node.check_output("systemctl show -P LimitNOFILE pgbouncer"))
-    assert limit >= declared.get("pgbouncer_max_client_conn", 1000) + model.backend_demand(declared.model)
+    assert limit >= declared.get("pgbouncer_max_client_conn", 1000) + pooler.backend_demand(declared.model)
 
 
 def test_runs_as_a_user_that_is_not_the_superuser(node: Any, superuser: Any) -> None:

@@ -15,9 +15,9 @@ ALL = "default distro maximal mistakes tenancy"
 # tell that the path broke, not all that deploy it; CI runs every scenario for every change.
 TABLE = (
     # What no deploy reads, or what lint, unit and contract, make up, make bench and tests/long try.
-    ("", """*.md docs/* LICENSE Makefile .gitignore .ci/* .config/ansible-lint* .config/yamllint.yml bench/*
+    ("", """*.md docs/* LICENSE Makefile galaxy.yml .gitignore .ci/* .config/ansible-lint* .config/yamllint.yml bench/*
             inventories/sandbox/* src/pgstead/cli/completion.py tests/unit/* tests/contract/* tests/long/*
-            tools/bootstrap.sh tools/generate.py tools/touched.py"""),
+            plugins/doc_fragments/* tools/bootstrap.sh tools/generate.py tools/touched.py"""),
     # Its own tests deploy an inventory that `init` made, and build a mirror.
     ("default", """molecule/default/* tests/infra/default/* inventories/single/* src/pgstead/cli/init.py
             src/pgstead/cli/mirror.py src/pgstead/mirror/*"""),
@@ -27,8 +27,8 @@ TABLE = (
     ("mistakes", "molecule/mistakes/* tests/infra/mistakes/*"),
     # The only one with tenants and with schema projects.
     ("tenancy", """molecule/tenancy/* roles/tenancy/* roles/schema/* schemas/* playbooks/t*.yml
-            plugins/*tenan* plugins/*token* plugins/*vectors* plugins/*sqitch* plugins/*pgstead_schema.py
-            roles/tenancy/files/sql/isolation.sql src/pgstead/cli/tenant.py src/pgstead/cli/tune.py
+            plugins/*tenan* plugins/*token* plugins/*vectors* plugins/*sqitch*
+            plugins/modules/schema.py plugins/action/schema.py src/pgstead/cli/tenant.py src/pgstead/cli/tune.py
             tests/isolation/* tests/tenancy/* tests/schema/* tests/schemas/* tests/clients/*"""),
     # The newest PgBouncer with both ways of authentication; the oldest with nearly every input changed; with tenants.
     ("default maximal tenancy", "roles/pgbouncer/* plugins/*pooler*"),
@@ -38,7 +38,7 @@ TABLE = (
     ("default distro maximal", "tests/infra/every/*"),
     # One for each source of packages; mistakes has the configurations that the server refuses.
     ("default distro maximal mistakes", "roles/postgresql/*"),
-    (ALL, """.config/molecule/* ansible.cfg playbooks/* plugins/* pyproject.toml requirements.yml
+    (ALL, """.config/molecule/* ansible.cfg meta/runtime.yml playbooks/* plugins/* pyproject.toml requirements.yml
             roles/preflight/* src/* tests/infra/conftest.py tools/check_fresh.py"""),
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ import os
 import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 try:
@@ -34,7 +35,12 @@ MANAGED: dict[str, Any] = {
         "sslrootcert": {"type": "str"},
     },
 }
-
+# Options of the action group `server`; their parameters are the `server` of the functions below.
+SERVER: dict[str, Any] = {
+    "port": {"type": "int", "default": 5432},
+    "socket": {"type": "path", "default": SOCKET},
+    "managed": MANAGED,
+}
 
 # What every session of an administrator starts with, whatever the settings of the database or its roles say: an owner
 # may ALTER DATABASE, and whose functions, operators and casts a name means must not be for an owner to decide.
@@ -129,25 +135,36 @@ def connect(database: str, port: int, socket: str = SOCKET, timeout: int = 10) -
         )
 
 
-def administer(database: str, port: int, managed: dict[str, Any] | None) -> Any:
+def is_absent(server: dict[str, Any]) -> bool:
+    """Whether the node's own instance is meant, and is not there: a fresh host in check mode."""
+    return not server["managed"] and not Path(server["socket"], f".s.PGSQL.{server['port']}").exists()
+
+
+def place(server: dict[str, Any]) -> dict[str, Any]:
+    """Where a server is, as libpq's parameters: at the node's own socket, or a managed one's address."""
+    where = server["managed"] or {"host": server["socket"], "port": server["port"]}
+    known = ("host", "port", "sslmode", "sslrootcert")
+    return {name: where[name] for name in known if where.get(name) is not None}
+
+
+def administer(database: str, server: dict[str, Any]) -> Any:
     """A psycopg2 connection as who administers the server: over the node's own socket, or to a managed one.
 
     Args:
         database: its name.
-        port: of the node's instance.
-        managed: libpq's parameters for the admin of a managed server; None for the node's own instance.
+        server: parameters of the options in SERVER.
 
     Raises:
         psycopg2.Error: the server does not answer, refuses, or has no such database.
     """
-    if not managed:
-        return connect(database, port)
-    given = {name: value for name, value in managed.items() if value is not None}
+    if not server["managed"]:
+        return connect(database, server["port"], server["socket"])
+    given = {name: value for name, value in server["managed"].items() if value is not None}
     return _open(**{"connect_timeout": 10, "options": options()} | given | {"dbname": database})
 
 
-def log_in_as(role: str, password: str, database: str, port: int, acting_for: str) -> Any:
-    """A psycopg2 connection of a role that is no superuser, over the node's socket, in a transaction.
+def log_in_as(role: str, password: str, database: str, server: dict[str, Any], acting_for: str) -> Any:
+    """A psycopg2 connection of a role that is no superuser, to where administer() goes, in a transaction.
 
     For what changes an owner's tables: triggers, defaults and casts of the owner's run there, and nothing that runs in
     such a session can become more than the role is. A superuser's SET ROLE could be taken back by it.
@@ -160,9 +177,8 @@ def log_in_as(role: str, password: str, database: str, port: int, acting_for: st
         psycopg2.Error: refused, or not reachable.
     """
     return _open(
+        **place(server),
         dbname=database,
-        host=SOCKET,
-        port=port,
         user=role,
         password=password,
         connect_timeout=10,

@@ -9,38 +9,26 @@ short_description: Writes or removes a set of files in one step
 description:
   - Compares, writes atomically and reports a list of files at once. A role's files cost one round trip, not one each.
 options:
-  files:
-    description: The files.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      dest: {description: Path on the node., type: path, required: true}
-      content: {description: "What it holds; a file that shall be there needs this or C(copy_of), and may be empty.",
-                type: str}
-      copy_of: {description: A file on the node that it is a copy of, instead of C(content)., type: path}
-      state: {description: Whether it exists., type: str, choices: [present, absent], default: present}
-      mode: {description: Octal mode., type: str, default: "0644"}
-      owner: {description: User., type: str, default: root}
-      group: {description: Group., type: str, default: root}
-      fingerprint: {description: "The content must be an OpenPGP key with this fingerprint.", type: str}
-      secret:
-        description: Whether its content is in C(secret_contents), and kept out of the diff.
-        type: bool
-        default: false
-  secret_contents:
-    description: Contents of the files marked C(secret), by path.
-    type: dict
-    default: {}
   trial:
     description: Command that must succeed once the files are written; where it fails they are put back as they were.
     type: list
     elements: str
     default: []
+extends_documentation_fragment:
+  - pgstead.platform.files
 author: The pgstead authors
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: A file, a file that must not be there, and a command that judges both
+  pgstead.platform.files:
+    files:
+      - {dest: /etc/example/example.conf, content: "answer = 42\n"}
+      - {dest: /etc/example/old.conf, state: absent}
+    trial: [example, --check-config]
 """
 
 RETURN = r"""

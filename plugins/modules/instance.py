@@ -21,12 +21,23 @@ options:
     description: Whether changes that need it may restart a running server; else they are returned as pending.
     type: bool
     default: false
-  files: {description: "As in M(pgstead.platform.files).", type: list, elements: dict, required: true}
-  secret_contents: {description: "As in M(pgstead.platform.files).", type: dict, default: {}}
+extends_documentation_fragment:
+  - pgstead.platform.files
 author: The pgstead authors
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: The instance 16/main with a file of settings
+  pgstead.platform.instance:
+    version: 16
+    files:
+      - dest: /etc/postgresql/16/main/conf.d/10-example.conf
+        content: "work_mem = 8MB\n"
+        owner: postgres
+        group: postgres
 """
 
 RETURN = r"""

@@ -20,6 +20,16 @@ attributes:
   check_mode: {support: full}
 """
 
+EXAMPLES = r"""
+- name: Take the node's deploy lock
+  pgstead.platform.lock:
+    state: taken
+
+- name: Release it
+  pgstead.platform.lock:
+    state: released
+"""
+
 RETURN = r"""
 holder: {description: Who holds the lock instead., type: dict, returned: when it could not be taken}
 """

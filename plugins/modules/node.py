@@ -29,6 +29,14 @@ attributes:
   check_mode: {support: full}
 """
 
+EXAMPLES = r"""
+- name: Look at the node
+  pgstead.platform.node:
+    packages: [pgbouncer]
+    users: [pgbouncer]
+  register: found
+"""
+
 RETURN = r"""
 node:
   description: The facts.

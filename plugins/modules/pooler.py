@@ -14,7 +14,6 @@ description:
   - Clients that are logged in with a role that may no longer use the pooler are disconnected.
 options:
   settings: {description: "Settings of the section [pgbouncer], as they are in the file.", type: dict, required: true}
-  model: {description: "The declaration as the filter C(pgstead.platform.model) expands it.", type: dict, required: true}
   file_limit: {description: Descriptors that clients and server connections need., type: int, required: true}
   server_port:
     description: >-
@@ -23,12 +22,26 @@ options:
     type: int
     default: 5432
   server_socket: {description: Directory of its socket., type: path, default: /var/run/postgresql}
-  files: {description: "As in M(pgstead.platform.files).", type: list, elements: dict, required: true}
-  secret_contents: {description: "As in M(pgstead.platform.files).", type: dict, default: {}}
+extends_documentation_fragment:
+  - pgstead.platform.files
+  - pgstead.platform.declaration.model
 author: The pgstead authors
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: PgBouncer with its files
+  pgstead.platform.pooler:
+    settings: {listen_port: 6432, pool_mode: transaction}
+    model: "{{ databases | pgstead.platform.model([]) }}"
+    file_limit: 1200
+    files:
+      - dest: /etc/pgbouncer/pgbouncer.ini
+        content: "{{ lookup('ansible.builtin.template', 'etc/pgbouncer/pgbouncer.ini.j2') }}"
+        group: pgbouncer
+        mode: "0640"
 """
 
 RETURN = r"""

@@ -10,3 +10,12 @@ options:
   roles: {description: Directory of the roles whose argument_specs are the schema., type: path}
 author: The pgstead authors
 """
+
+EXAMPLES = r"""
+- name: Check the declaration and the node
+  pgstead.platform.preflight:
+"""
+
+RETURN = r"""
+problems: {description: "The problems: path, found, expected.", type: list, elements: dict, returned: always}
+"""

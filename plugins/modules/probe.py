@@ -8,7 +8,7 @@ module: probe
 short_description: What a host is and has, before anything is changed on it
 description:
   - Reads the release, resources, addresses, listening ports, instances and data directories, and asks the declared
-    package source what it offers. Runs through the action plugin C(pgstead.platform.preflight), which judges the answers.
+    package source what it offers. The action plugin of M(pgstead.platform.preflight) runs it and judges the answers.
 options:
   node_address: {description: The declared address of the node., type: str, required: true}
   data_directory: {description: Where the instance's data will be., type: path, required: true}
@@ -22,6 +22,16 @@ options:
 author: The pgstead authors
 attributes:
   check_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: What the node has, and what the package source offers
+  pgstead.platform.probe:
+    node_address: 10.0.0.5
+    data_directory: /var/lib/postgresql/16/main
+    packages: [postgresql-16, pgbouncer]
+    source: {kind: pgdg, uri: "https://apt.postgresql.org/pub/repos/apt", suite: "", components: [main]}
+  register: found
 """
 
 RETURN = r"""

@@ -13,21 +13,35 @@ description:
   - What exists but is not declared is returned as C(drift); removed only with C(prune), and never databases,
     schemas, tables or extensions. Settings of declared roles are always made the declared ones, because a role can
     change its own.
-  - Runs through an action plugin of the same name, which reads the queries and computes password verifiers on the
-    control node.
+  - Runs through an action plugin of the same name, which computes password verifiers on the control node.
 options:
-  desired: {description: "The declaration as the filter C(pgstead.platform.model) expands it.", type: dict, required: true}
+  desired:
+    description: The declaration as the filter C(pgstead.platform.model) expands it.
+    type: dict
+    required: true
   passwords:
     description: Passwords by name, and C(scram_salt_key). Used on the control node, never sent to the node.
     type: dict
   iterations: {description: Iterations of SCRAM verifiers., type: int, default: 4096}
   prune: {description: Whether undeclared things are removed., type: bool, default: false}
-  port: {description: Port of the instance., type: int, default: 5432}
   version: {description: "Major version, for plans of a host that has no instance yet.", type: int, default: 16}
+  cluster_queries: {description: "Asked of the cluster: C(observe-cluster.sql).", type: str, required: true}
+  database_queries: {description: "Asked of a database: C(observe-database.sql).", type: str, required: true}
+extends_documentation_fragment:
+  - pgstead.platform.server
 author: The pgstead authors
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: Databases, roles and rights
+  pgstead.platform.reconcile:
+    desired: "{{ databases | pgstead.platform.model([]) }}"
+    passwords: "{{ secrets }}"
+    cluster_queries: "{{ lookup('ansible.builtin.file', 'sql/observe-cluster.sql') }}"
+    database_queries: "{{ lookup('ansible.builtin.file', 'sql/observe-database.sql') }}"
 """
 
 RETURN = r"""
@@ -36,7 +50,6 @@ drift: {description: What exists and is not declared., type: list, elements: str
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -109,7 +122,7 @@ def main() -> None:
         argument_spec={
             "desired": {"type": "dict", "required": True, "no_log": False},
             "prune": {"type": "bool", "default": False},
-            "port": {"type": "int", "default": 5432},
+            **pg.SERVER,
             "version": {"type": "int", "default": 16},
             "cluster_queries": {"type": pg.blocks, "required": True},
             "database_queries": {"type": pg.blocks, "required": True},
@@ -123,7 +136,7 @@ def main() -> None:
     parameters = module.params
     for role in parameters["desired"]["roles"]:
         role["verifier"] = parameters["verifiers"].get(role["name"], "")
-    fresh = module.check_mode and not Path(f"/var/run/postgresql/.s.PGSQL.{parameters['port']}").exists()
+    fresh = module.check_mode and pg.is_absent(parameters)
     try:
         steps = run_fresh(module) if fresh else run(module)
     except (pg.Error, StepError) as problem:
@@ -167,8 +180,8 @@ def run_fresh(module: AnsibleModule) -> list[Step]:
 def run(module: AnsibleModule) -> list[Step]:
     """Observes, plans, and unless in check mode applies. Returns every step of the plan."""
     parameters = module.params
-    desired, port = parameters["desired"], parameters["port"]
-    connection = pg.connect("postgres", port)
+    desired = parameters["desired"]
+    connection = pg.administer("postgres", parameters)
     observed = observe_cluster(connection, module)
     undecided = {
         name: reconcile.proof(stored, parameters["nonce"])
@@ -188,7 +201,7 @@ def run(module: AnsibleModule) -> list[Step]:
             inside = reconcile.fresh_database(desired, entry, observed["version"])
             steps += reconcile.database(desired, entry, inside)
             continue
-        connection = pg.connect(entry["name"], port)
+        connection = pg.administer(entry["name"], parameters)
         planned = reconcile.database(desired, entry, observe_database(connection, module, entry))
         if not module.check_mode:
             execute(connection, wanted(module, planned))
@@ -198,7 +211,7 @@ def run(module: AnsibleModule) -> list[Step]:
     stale = reconcile.stale_roles(desired, observed)
     if not module.check_mode:
         for step in wanted(module, stale):
-            connection = pg.connect(step.database or "postgres", port)
+            connection = pg.administer(step.database or "postgres", parameters)
             execute(connection, [step])
             connection.commit()
             connection.close()

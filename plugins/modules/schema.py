@@ -27,11 +27,22 @@ options:
     description: Whether to change nothing, and answer the checklist's lines.
     type: bool
     default: false
-  port: {description: Port of the instance., type: int, default: 5432}
+extends_documentation_fragment:
+  - pgstead.platform.server
 author: The pgstead authors
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: Deploy the schema projects
+  pgstead.platform.schema:
+    databases: "{{ model.databases | selectattr('schema_project') }}"
+    roles: "{{ model.roles }}"
+    passwords: {shop_migrator: "{{ secrets.shop_migrator }}"}
+  vars:
+    model: "{{ databases | pgstead.platform.model([]) }}"
 """
 
 RETURN = r"""
@@ -56,7 +67,6 @@ from ansible_collections.pgstead.platform.plugins.module_utils.files import Chan
 from ansible_collections.pgstead.platform.plugins.module_utils.login import Line
 
 HOME = Path("/var/lib/pgstead/schemas")
-SOCKET = "/var/run/postgresql"
 
 
 class RefusedError(Exception):
@@ -75,7 +85,7 @@ class Schema:
     """
 
     def __init__(self, module: AnsibleModule, wanted: dict[str, Any]) -> None:
-        self.port: int = module.params["port"]
+        self.server: dict[str, Any] = module.params
         self.who: str = module.params["who"]
         self.is_check = module.check_mode
         self.database: str = wanted["database"]
@@ -89,10 +99,10 @@ class Schema:
 
     def _registry(self) -> tuple[list[str], list[sqitch.Change]]:
         """The projects that the database has, and the changes of this one, in the order they were deployed."""
-        if self.is_check and not Path(f"{SOCKET}/.s.PGSQL.{self.port}").exists():
+        if self.is_check and pg.is_absent(self.server):
             return [], []
         try:
-            with closing(pg.connect(self.database, self.port, SOCKET)) as connection:
+            with closing(pg.administer(self.database, self.server)) as connection:
                 if not pg.rows(connection, "SELECT 1 WHERE to_regclass('sqitch.changes') IS NOT NULL"):
                     return [], []
                 connection.rollback()
@@ -147,8 +157,7 @@ class Schema:
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "HOME": "/var/lib/postgresql",
             "LC_ALL": "C.UTF-8",
-            "PGHOST": SOCKET,
-            "PGPORT": str(self.port),
+            **{f"PG{name.upper()}": str(value) for name, value in pg.place(self.server).items()},
             "PGUSER": self.migrator,
             "PGPASSWORD": self.password,
             "PGOPTIONS": pg.options(role=self.owner, search_path="public"),
@@ -220,7 +229,7 @@ def main() -> None:
         argument_spec={
             "verify": {"type": "bool", "default": False},
             "passwords": {"type": "dict", "default": {}, "no_log": True},
-            "port": {"type": "int", "default": 5432},
+            **pg.SERVER,
             # Set by the action plugin, instead of `databases`:
             "projects": {"type": "list", "elements": "dict", "required": True},
             "who": {"type": "str", "required": True},

@@ -10,25 +10,34 @@ description:
   - Runs SQL that can be run again (CREATE OR REPLACE, IF NOT EXISTS, GRANT) in one transaction, and compares what the
     catalog says of the named schemas and roles before and after. Without a difference, and in check mode, the
     transaction is rolled back. So drift is repaired, and a run without change is one.
-  - Runs through an action plugin of the same name, which brings the query for the comparison.
 options:
   sql: {description: The SQL., type: str, required: true}
   databases: {description: Databases to run it in., type: list, elements: str, required: true}
   schemas: {description: Schemas whose objects the SQL may change., type: list, elements: str, default: []}
   roles: {description: Database roles that the SQL may change., type: list, elements: str, default: []}
-  port: {description: Port of the server., type: int, default: 5432}
-  socket: {description: Directory of its socket., type: path, default: /var/run/postgresql}
+  fingerprints: {description: "What is compared: C(fingerprint.sql).", type: str, required: true}
+extends_documentation_fragment:
+  - pgstead.platform.server
 author: The pgstead authors
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}
 """
 
+EXAMPLES = r"""
+- name: Password lookup in the server
+  pgstead.platform.sql:
+    sql: "{{ lookup('ansible.builtin.file', 'sql/lookup.sql') }}"
+    databases: [postgres]
+    schemas: [pgbouncer]
+    roles: [pgbouncer]
+    fingerprints: "{{ lookup('ansible.builtin.file', role_path ~ '/../postgresql/files/sql/fingerprint.sql') }}"
+"""
+
 RETURN = r"""
 changed_databases: {description: Databases in which something changed., type: list, elements: str, returned: always}
 """
 
-from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -38,7 +47,7 @@ from ansible_collections.pgstead.platform.plugins.module_utils import applied, p
 def apply(module: AnsibleModule, database: str) -> list[dict[str, str]]:
     """Runs the SQL in one database; the differences it made, as Ansible shows them."""
     parameters = {"schemas": module.params["schemas"], "roles": module.params["roles"], "catalog": False}
-    connection = pg.connect(database, module.params["port"], module.params["socket"])
+    connection = pg.administer(database, module.params)
     try:
         queries = list(module.params["fingerprints"].values())
         diff = applied.run(connection, module.params["sql"], queries, parameters, database)
@@ -58,13 +67,12 @@ def main() -> None:
             "databases": {"type": "list", "elements": "str", "required": True},
             "schemas": {"type": "list", "elements": "str", "default": []},
             "roles": {"type": "list", "elements": "str", "default": []},
-            "port": {"type": "int", "default": 5432},
-            "socket": {"type": "path", "default": pg.SOCKET},
+            **pg.SERVER,
             "fingerprints": {"type": pg.blocks, "required": True},
         },
         supports_check_mode=True,
     )
-    if module.check_mode and not Path(module.params["socket"], f".s.PGSQL.{module.params['port']}").exists():
+    if module.check_mode and pg.is_absent(module.params):
         module.exit_json(changed=True, changed_databases=module.params["databases"], diff=[])
     diff: list[dict[str, str]] = []
     changed: list[str] = []

@@ -11,37 +11,41 @@ description:
     that has the tenant column, one short transaction each, so that a run that was broken off goes on where it stopped.
   - What stands in the way (a column of another type, rows without tenant, a table that is not there) is listed
     before anything is changed.
-  - Runs through an action plugin of the same name, which brings the query for the comparison.
 options:
-  databases: {description: "Databases as the filter C(pgstead.platform.model) expands them.", type: list, elements: dict,
-              required: true}
   sql: {description: "The SQL by its file's name (tenancy, oracles, context, token), with C(:\"name\") for what
         C(tenancy) says.", type: dict, required: true}
   migrators: {description: "Expanded roles that act as owners: they make columns NOT NULL.", type: list,
               elements: dict, default: []}
   passwords: {description: "Of the migrators, by the name of the secret; not needed in check mode.", type: dict,
               default: {}}
-  keys: {description: "What tenant tokens are checked with, by database, as the filter C(pgstead.platform.token_keys) has it.",
-         type: dict, default: {}}
-  port: {description: Port of the instance., type: int, default: 5432}
-  managed:
-    description: A managed server's admin, as libpq's parameters; without it, the node's own instance by its socket.
+  keys:
+    description: What tenant tokens are checked with, by database, as the filter C(pgstead.platform.token_keys) has it.
     type: dict
-    suboptions:
-      host: {description: Its address., type: str, required: true}
-      port: {description: Its port., type: int, default: 5432}
-      user: {description: The admin., type: str, required: true}
-      password: {description: Its password., type: str, required: true}
-      sslmode: {description: As libpq takes it., type: str, default: require}
-      sslrootcert: {description: File of the CA., type: str}
+    default: {}
   reporting: {description: "Whether what stands in the way is no failure, because it is only asked what there is.",
               type: bool, default: false}
   lock_seconds: {description: How long a table's lock is waited for before others are let by., type: int, default: 2}
   attempts: {description: How often it is tried again., type: int, default: 10}
+  queries: {description: "What is asked: C(isolation.sql).", type: str, required: true}
+  fingerprints: {description: "What is compared: C(fingerprint.sql).", type: str, required: true}
+extends_documentation_fragment:
+  - pgstead.platform.declaration.databases
+  - pgstead.platform.server
 author: The pgstead authors
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: Isolate tenants
+  pgstead.platform.tenancy:
+    databases: "{{ (databases | pgstead.platform.model([])).databases | selectattr('tenancy') }}"
+    sql:
+      tenancy: "{{ lookup('ansible.builtin.file', 'sql/tenancy.sql') }}"
+      context: "{{ lookup('ansible.builtin.file', 'sql/context.sql') }}"
+    queries: "{{ lookup('ansible.builtin.file', 'sql/isolation.sql') }}"
+    fingerprints: "{{ lookup('ansible.builtin.file', role_path ~ '/../postgresql/files/sql/fingerprint.sql') }}"
 """
 
 RETURN = r"""
@@ -54,7 +58,6 @@ notes: {description: What keeps tenants from being isolated and only people can 
 
 import time
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -79,7 +82,7 @@ class Database:
         self.steps: list[str] = []
         self.notes: list[str] = []
         self.diff: list[dict[str, str]] = []
-        self.connection = pg.administer(self.name, module.params["port"], module.params["managed"])
+        self.connection = pg.administer(self.name, module.params)
         (self.admin,) = self._ask("admin")
 
     def install(self) -> list[str]:
@@ -160,7 +163,7 @@ class Database:
         if not self.admin["super"]:
             return int(self._rows(query)[0]["count"])
         parameters = self.module.params
-        with closing(pg.administer(self.name, parameters["port"], parameters["managed"])) as connection:
+        with closing(pg.administer(self.name, parameters)) as connection:
             asked = tenancy.render(parameters["queries"]["reader"], tenancy.names(self.entry))
             (found,) = pg.rows(connection, asked, {"relation": table["relation"]})
             connection.rollback()
@@ -228,7 +231,7 @@ class Database:
                 self._patiently(self.connection, what, step)
             return
         password, owner = parameters["passwords"][own["secret"]], self.entry["owner"]
-        with closing(pg.log_in_as(own["name"], password, self.name, parameters["port"], owner)) as connection:
+        with closing(pg.log_in_as(own["name"], password, self.name, parameters, owner)) as connection:
             connection.autocommit = True
             pg.rows(connection, f"SET lock_timeout = '{parameters['lock_seconds']}s'")
             for step in steps:
@@ -298,8 +301,7 @@ def main() -> None:
             "migrators": {"type": "list", "elements": "dict", "default": []},
             "passwords": {"type": "dict", "default": {}, "no_log": True},
             "keys": {"type": "dict", "default": {}, "no_log": True},
-            "port": {"type": "int", "default": 5432},
-            "managed": pg.MANAGED,
+            **pg.SERVER,
             "reporting": {"type": "bool", "default": False},
             "lock_seconds": {"type": "int", "default": 2},
             "attempts": {"type": "int", "default": 10},
@@ -310,8 +312,7 @@ def main() -> None:
     )
     wanted = module.params["databases"]
     steps: list[str] = []
-    here = not module.params["managed"]
-    if here and module.check_mode and not Path(f"/var/run/postgresql/.s.PGSQL.{module.params['port']}").exists():
+    if module.check_mode and pg.is_absent(module.params):
         module.exit_json(
             changed=bool(wanted),
             steps=[f"{entry['name']}: isolate tenants" for entry in wanted],

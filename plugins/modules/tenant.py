@@ -8,21 +8,34 @@ module: tenant
 short_description: Lists, shows and adds rows of a database's tenant table
 description:
   - A tenant is a row of the application's own table, never a line of the inventory. Nothing is ever deleted.
-  - Runs through an action plugin of the same name, which brings the queries.
 options:
-  databases: {description: "Databases as the filter C(pgstead.platform.model) expands them.", type: list, elements: dict,
-              required: true}
   database: {description: "Which of them; may be left out where only one has tenants.", type: str, default: ""}
   action: {description: What to do., type: str, choices: [list, show, add], default: list}
   key: {description: "The tenant's key; for C(add) only where the table does not make it.", type: str, default: ""}
   values: {description: Values of a new tenant by column., type: dict, default: {}}
-  port: {description: Port of the server., type: int, default: 5432}
-  roles: {description: "Roles as the filter C(pgstead.platform.model) expands them.", type: list, elements: dict, required: true}
   passwords: {description: "For C(add): of the migrators, who add tenants, by the name of the secret.", type: dict,
               default: {}}
+  queries: {description: "What is asked: C(tenants.sql).", type: str, required: true}
+extends_documentation_fragment:
+  - pgstead.platform.declaration.databases
+  - pgstead.platform.declaration.roles
+  - pgstead.platform.server
 author: The pgstead authors
 attributes:
   check_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: Add a tenant
+  pgstead.platform.tenant:
+    databases: "{{ model.databases }}"
+    roles: "{{ model.roles }}"
+    passwords: {shop_migrator: "{{ secrets.shop_migrator }}"}
+    action: add
+    values: {name: North}
+    queries: "{{ lookup('ansible.builtin.file', 'sql/tenants.sql') }}"
+  vars:
+    model: "{{ databases | pgstead.platform.model([]) }}"
 """
 
 RETURN = r"""
@@ -145,7 +158,7 @@ def migrator(parameters: dict[str, Any], entry: dict[str, Any]) -> Any:
         why = f"database {entry['name']} declares no role of kind migrator, who would add it"
         raise RefusedError(why, "declare one, then pgstead deploy; or let the application add its tenants")
     role, password = own[0]["name"], parameters["passwords"][own[0]["secret"]]
-    return pg.log_in_as(role, password, entry["name"], parameters["port"], acting_for=entry["owner"])
+    return pg.log_in_as(role, password, entry["name"], parameters, acting_for=entry["owner"])
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -156,7 +169,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         raise RefusedError("no tenant is named", "name its key; pgstead tenant list shows them")
     entry = tenants.choose(parameters["databases"], parameters["database"])
     if action != "add":
-        with closing(pg.connect(entry["name"], parameters["port"])) as connection:
+        with closing(pg.administer(entry["name"], parameters)) as connection:
             connection.autocommit = True
             asked = tenancy.render(parameters["queries"]["installed"], entry["tenancy"])
             if not pg.rows(connection, asked)[0]["installed"]:
@@ -165,7 +178,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             return table.about | (table.all() if action == "list" else table.show(key))
     signing_key = None
     if entry["tenancy"]["token"]:  # what the database has is enough to sign with
-        with closing(pg.connect(entry["name"], parameters["port"])) as connection:
+        with closing(pg.administer(entry["name"], parameters)) as connection:
             keys = token.blocks_in(connection, entry["tenancy"]["schema"])
         if not keys:
             raise RefusedError(f"database {entry['name']} has no key of tenant tokens", "pgstead deploy brings it")
@@ -187,7 +200,7 @@ def main() -> None:
             "action": {"type": "str", "choices": ["list", "show", "add"], "default": "list"},
             "key": {"type": "str", "default": "", "no_log": False},
             "values": {"type": "dict", "default": {}},
-            "port": {"type": "int", "default": 5432},
+            **pg.SERVER,
             "roles": {"type": "list", "elements": "dict", "required": True},
             "passwords": {"type": "dict", "default": {}, "no_log": True},
             "queries": {"type": pg.blocks, "required": True},

@@ -10,19 +10,26 @@ description:
   - Counts the rows of every tenant, and recommends exact search through the index on the tenant column, or an HNSW
     index beside it once the largest tenant has grown.
   - Builds concurrently, as long as C(maintenance_work_mem) of the server lets it take. No valid index is ever dropped.
-  - Runs through an action plugin of the same name, which brings the queries.
 options:
-  databases: {description: "Databases as the filter C(pgstead.platform.model) expands them.", type: list, elements: dict,
-              required: true}
   database: {description: "Of this one alone; else of all that have the extension.", type: str, default: ""}
   threshold: {description: "From so many rows of the largest tenant on an HNSW index fits.", type: int, default: 2500}
   opclass: {description: Operator class of new indexes., type: str, default: "",
             choices: ["", vector_cosine_ops, vector_l2_ops, vector_ip_ops, vector_l1_ops]}
   apply: {description: Build what fits., type: bool, default: false}
-  port: {description: Port of the server., type: int, default: 5432}
+  queries: {description: "What is asked: C(vectors.sql).", type: str, required: true}
+extends_documentation_fragment:
+  - pgstead.platform.declaration.databases
+  - pgstead.platform.server
 author: The pgstead authors
 attributes:
   check_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: Which index fits each column of vectors
+  pgstead.platform.vectors:
+    databases: "{{ (databases | pgstead.platform.model([])).databases }}"
+    queries: "{{ lookup('ansible.builtin.file', 'sql/vectors.sql') }}"
 """
 
 RETURN = r"""
@@ -123,7 +130,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     build = parameters["apply"] and not module.check_mode
     without = []
     for entry in chosen(parameters["databases"], parameters["database"]):
-        with closing(pg.connect(entry["name"], parameters["port"])) as connection:
+        with closing(pg.administer(entry["name"], parameters)) as connection:
             connection.autocommit = True
             extension = pg.rows(connection, parameters["queries"]["extension"])
             if not extension:
@@ -169,7 +176,7 @@ def main() -> None:
                 "choices": ["", "vector_cosine_ops", "vector_l2_ops", "vector_ip_ops", "vector_l1_ops"],
             },
             "apply": {"type": "bool", "default": False},
-            "port": {"type": "int", "default": 5432},
+            **pg.SERVER,
             "queries": {"type": pg.blocks, "required": True},
         },
         supports_check_mode=True,

@@ -9,7 +9,6 @@ short_description: The checklist's lines about the pooler
 description:
   - Asks the running pooler's console, and logs in as every declared role over the pooled URL. Changes nothing.
 options:
-  model: {description: "The declaration as the filter C(pgstead.platform.model) expands it.", type: dict, required: true}
   passwords: {description: "Of the roles that log in, by the name of the secret.", type: dict, required: true}
   host: {description: Address to log in to., type: str, required: true}
   port: {description: Port of the pooler., type: int, default: 6432}
@@ -18,9 +17,23 @@ options:
   settings: {description: "Declared settings of the section [pgbouncer].", type: dict, required: true}
   auth_file_users: {description: Roles that the auth file should hold., type: list, elements: str, required: true}
   drift: {description: "What a deploy would change, by title: lists of texts.", type: dict, required: true}
+extends_documentation_fragment:
+  - pgstead.platform.declaration.model
 author: The pgstead authors
 attributes:
   check_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: Ask the pooler
+  pgstead.platform.verify_pooler:
+    model: "{{ databases | pgstead.platform.model([]) }}"
+    passwords: {shop_app: "{{ secrets.shop_app }}"}
+    host: 127.0.0.1
+    settings: {listen_port: 6432, pool_mode: transaction}
+    auth_file_users: [pgbouncer_stats]
+    drift: {has configuration files as declared: []}
+  register: pgbouncer_checklist
 """
 
 RETURN = r"""

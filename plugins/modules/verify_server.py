@@ -9,17 +9,32 @@ short_description: The checklist's lines about the server
 description:
   - Asks the running server, and logs in as every declared role over the direct URL. Changes nothing.
 options:
-  model: {description: "The declaration as the filter C(pgstead.platform.model) expands it.", type: dict, required: true}
   passwords: {description: "Of the roles that log in, by the name of the secret.", type: dict, required: true}
   host: {description: Address to log in to., type: str, required: true}
-  port: {description: Port of the server., type: int, default: 5432}
   version: {description: Declared major version., type: int, required: true}
   minor: {description: Declared minor version., type: str, default: ""}
   drift: {description: "What a deploy would change, by title: lists of texts.", type: dict, required: true}
   pending_restart: {description: Settings that wait for a restart., type: list, elements: str, required: true}
+  queries: {description: "What is asked: C(verify.sql).", type: str, required: true}
+extends_documentation_fragment:
+  - pgstead.platform.declaration.model
+  - pgstead.platform.server
 author: The pgstead authors
 attributes:
   check_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: Ask the server
+  pgstead.platform.verify_server:
+    model: "{{ databases | pgstead.platform.model([]) }}"
+    passwords: {shop_app: "{{ secrets.shop_app }}"}
+    host: 127.0.0.1
+    version: 16
+    drift: {has configuration files as declared: []}
+    pending_restart: []
+    queries: "{{ lookup('ansible.builtin.file', 'sql/verify.sql') }}"
+  register: postgresql_checklist
 """
 
 RETURN = r"""
@@ -45,9 +60,9 @@ def asked(area: str, title: str, question: Callable[..., list[Line]], *arguments
         return [Line(area, title, False, login.short(problem), "pgstead deploy; then see the server's log")]
 
 
-def connect(database: str, port: int) -> Any:
+def connect(database: str, server: dict[str, Any]) -> Any:
     """A connection in which a question that fails does not spoil the next one."""
-    connection = pg.connect(database, port)
+    connection = pg.administer(database, server)
     connection.autocommit = True
     return connection
 
@@ -123,7 +138,7 @@ def database_lines(module: AnsibleModule, entry: dict[str, Any]) -> list[Line]:
     parameters, queries = module.params, module.params["queries"]
     area = f"database {entry['name']}"
     try:
-        connection = connect(entry["name"], parameters["port"])
+        connection = connect(entry["name"], parameters)
     except pg.Error as problem:
         return [Line(area, "exists", False, login.short(problem), "pgstead deploy")]
     lines: list[Line] = []
@@ -176,7 +191,7 @@ def main() -> None:
             "model": {"type": "dict", "required": True},
             "passwords": {"type": "dict", "required": True, "no_log": True},
             "host": {"type": "str", "required": True},
-            "port": {"type": "int", "default": 5432},
+            **pg.SERVER,
             "version": {"type": "int", "required": True},
             "minor": {"type": "str", "default": ""},
             "drift": {"type": "dict", "required": True},
@@ -187,7 +202,7 @@ def main() -> None:
     )
     parameters = module.params
     try:
-        connection = connect("postgres", parameters["port"])
+        connection = connect("postgres", parameters)
     except pg.Error as problem:
         lines = [
             Line("server", "answers", False, login.short(problem), "systemctl status postgresql@*; pgstead deploy")

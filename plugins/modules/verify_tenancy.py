@@ -10,28 +10,33 @@ description:
   - Asks the catalog, and comes through the pooler as the app role does, without context, with a made-up context, and
     twice on one server connection. Everything it does there is rolled back; no row is written or shown.
 options:
-  databases: {description: "Databases as the filter C(pgstead.platform.model) expands them.", type: list, elements: dict,
-              required: true}
-  roles: {description: "Roles as that filter expands them.", type: list, elements: dict, required: true}
   passwords: {description: "Of each database's first pooled app role, by the name of the secret.", type: dict,
               required: true}
-  port: {description: Port of the server., type: int, default: 5432}
-  managed:
-    description: A managed server's admin, as libpq's parameters; without it, the node's own instance by its socket.
-    type: dict
-    suboptions:
-      host: {description: Its address., type: str, required: true}
-      port: {description: Its port., type: int, default: 5432}
-      user: {description: The admin., type: str, required: true}
-      password: {description: Its password., type: str, required: true}
-      sslmode: {description: As libpq takes it., type: str, default: require}
-      sslrootcert: {description: File of the CA., type: str}
   pooler_host: {description: Address of the pooler., type: str, required: true}
   pooler_port: {description: Port of the pooler., type: int, default: 6432}
   drift: {description: "What is not as deployed, by C(database: object).", type: list, elements: str, required: true}
+  queries: {description: "What is asked: C(isolation.sql).", type: str, required: true}
+extends_documentation_fragment:
+  - pgstead.platform.declaration.databases
+  - pgstead.platform.declaration.roles
+  - pgstead.platform.server
 author: The pgstead authors
 attributes:
   check_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: Ask the catalog, and come through the pooler
+  pgstead.platform.verify_tenancy:
+    databases: "{{ model.databases | selectattr('tenancy') }}"
+    roles: "{{ model.roles }}"
+    passwords: {shop_app: "{{ secrets.shop_app }}"}
+    pooler_host: 127.0.0.1
+    drift: []
+    queries: "{{ lookup('ansible.builtin.file', 'sql/isolation.sql') }}"
+  vars:
+    model: "{{ databases | pgstead.platform.model([]) }}"
+  register: tenancy_checklist
 """
 
 RETURN = r"""
@@ -294,7 +299,7 @@ def database_lines(module: AnsibleModule, entry: dict[str, Any]) -> list[Line]:
     values = tenancy.names(entry) | {"role": role["name"] if role else "public"}
     queries = {name: tenancy.render(text, values) for name, text in parameters["queries"].items()}
     try:
-        with closing(pg.administer(entry["name"], parameters["port"], parameters["managed"])) as connection:
+        with closing(pg.administer(entry["name"], parameters)) as connection:
             connection.autocommit = True
             if not pg.rows(connection, queries["installed"])[0]["installed"]:
                 return [Line(area, "are isolated", False, f"no schema {entry['tenancy']['schema']}", "pgstead deploy")]
@@ -323,8 +328,7 @@ def main() -> None:
             "databases": {"type": "list", "elements": "dict", "required": True},
             "roles": {"type": "list", "elements": "dict", "required": True},
             "passwords": {"type": "dict", "required": True, "no_log": True},
-            "port": {"type": "int", "default": 5432},
-            "managed": pg.MANAGED,
+            **pg.SERVER,
             "pooler_host": {"type": "str", "required": True},
             "pooler_port": {"type": "int", "default": 6432},
             "drift": {"type": "list", "elements": "str", "required": True},

@@ -42,6 +42,8 @@ def test_it_names_the_scenarios_that_exist() -> None:
         ("roles/schema/tasks/run.yml", "tenancy"),
         ("plugins/plugin_utils/schema.py", touched.ALL),  # of declarations, not of databases
         ("plugins/module_utils/pg.py", touched.ALL),
+        ("roles/tenancy/files/sql/vectors.sql", "tenancy"),
+        ("plugins/doc_fragments/server.py", ""),
         ("playbooks/site.yml", touched.ALL),
         ("molecule/maximal/inventory/hosts.yml", "maximal"),
         ("tests/infra/every/test_30_pooler.py", "default distro maximal"),

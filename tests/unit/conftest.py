@@ -1,4 +1,4 @@
-"""What the unit tests stand on: the shared library on the path, stand-ins for programs, a checkout to write into.
+"""What the unit tests stand on: stand-ins for programs, a checkout to write into.
 
 No network, no Docker, no root: what a program would answer is put on PATH in its place.
 """

@@ -1,4 +1,6 @@
-"""SQL files as statements by name."""
+"""SQL files as statements by name; where a server is."""
+
+from pathlib import Path
 
 from ansible_collections.pgstead.platform.plugins.module_utils import pg
 
@@ -24,3 +26,25 @@ def test_statements_are_found_by_their_names() -> None:
 
 def test_text_without_names_has_no_statements() -> None:
     assert pg.blocks("SELECT 1;\n") == pg.blocks("") == {}
+
+
+def test_a_server_is_at_its_socket_and_absent_without_one(tmp_path: Path) -> None:
+    own = {"port": 5433, "socket": str(tmp_path), "managed": None}
+    assert pg.place(own) == {"host": str(tmp_path), "port": 5433}
+    assert pg.is_absent(own)
+    (tmp_path / ".s.PGSQL.5433").touch()
+    assert not pg.is_absent(own)
+
+
+def test_a_managed_server_is_where_its_admin_is_sent(tmp_path: Path) -> None:
+    admin = {
+        "host": "db.example.com",
+        "port": 5434,
+        "user": "a",
+        "password": "x",
+        "sslmode": "require",
+        "sslrootcert": None,
+    }
+    server = {"port": 5433, "socket": str(tmp_path), "managed": admin}
+    assert pg.place(server) == {"host": "db.example.com", "port": 5434, "sslmode": "require"}
+    assert not pg.is_absent(server)

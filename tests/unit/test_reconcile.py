@@ -80,7 +80,7 @@ def applied(desired: State, version: int = 16) -> State:
         found["settings"] += [
             {"role": "", "database": name, "name": key, "value": value} for key, value in database["settings"].items()
         ]
-        # As in plugins/sql/observe-*.sql, an owner's rights on what it owns are not listed.
+        # As in roles/postgresql/files/sql/observe-*.sql, an owner's rights on what it owns are not listed.
         found["database_grants"] += [
             {"database": name, "grantee": role["name"], "privilege": "CONNECT"}
             for role in desired["roles"]

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from conftest import DECLARED, INVENTORY, ask, pgstead, playbook
 
-from ansible_collections.pgstead.platform.plugins.plugin_utils import model
+from ansible_collections.pgstead.platform.plugins.module_utils import pooler
 
 APP = DECLARED.role("app")
-NEED = model.backend_demand(DECLARED.model)
+NEED = pooler.backend_demand(DECLARED.model)
 PLACE = "/srv/other-server"
 ELSEWHERE = ("--tags", "pgbouncer", "-e", f"pgbouncer_server_socket={PLACE}")
 START = f"""

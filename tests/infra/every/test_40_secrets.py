@@ -78,7 +78,7 @@ def given(name: str, file: Path, declared: Declared) -> dict[str, set[str]]:
     assert run["rc"] == 0, run["stdout"][-2000:]
     found: dict[str, set[str]] = {}
     for module, arguments in map(json.loads, file.read_text().splitlines()):
-        names = found.setdefault(module.rpartition(".")[2].removeprefix("pgstead_"), set())
+        names = found.setdefault(module.rpartition(".")[2], set())
         names.update(leaks("\n".join(texts(arguments)), declared))
     assert len(found) > 4
     return {module: names for module, names in found.items() if names}

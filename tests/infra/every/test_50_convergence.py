@@ -48,7 +48,7 @@ def test_verify_answers_whatever_it_meets(superuser: Any) -> None:
 
 def test_verify_sends_the_node_passwords_to_log_in_with_and_no_other_secret(node: Any, declared: Declared) -> None:
     playbook("verify", ANSIBLE_KEEP_REMOTE_FILES="1", ANSIBLE_PIPELINING="0")
-    module = node.run("cat /root/.ansible/tmp/*/AnsiballZ_pgstead_verify_server.py").stdout
+    module = node.run("cat /root/.ansible/tmp/*/AnsiballZ_verify_server.py").stdout
     node.run("rm -r /root/.ansible/tmp")
     (sent,) = (line for line in module.splitlines() if line.startswith("params="))
     arguments = json.loads(ast.literal_eval(sent.removeprefix("params=").rstrip(",")))["ANSIBLE_MODULE_ARGS"]

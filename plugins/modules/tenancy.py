@@ -176,7 +176,7 @@ class Database:
         if self.admin["super"]:  # the guard would do it all again after each statement
             self._rows("SET session_replication_role = replica")
         self._sweep(dry=False)
-        self._rows(f"SELECT {self.own}.remember()")
+        self._rows(f"SELECT {self.own}.remember(NULL::pg_catalog.oid[])")
 
     def _sweep(self, dry: bool) -> None:
         tables = [table for table in self._ask("tables") if table["kind"] != "f"]

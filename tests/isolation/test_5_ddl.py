@@ -246,6 +246,8 @@ REFUSED = {
     "another name of its key": "ALTER TABLE {table} RENAME {key} TO elsewhere",
     "another schema of it": "ALTER TABLE {table} SET SCHEMA ddl",
     "another name of its schema": "ALTER SCHEMA public RENAME TO elsewhere",
+    "a whole that it becomes a part of": "CREATE TABLE ddl.t (LIKE {table}) PARTITION BY LIST ({key});"
+    " ALTER TABLE ddl.t ATTACH PARTITION {table} DEFAULT",
 }
 
 
@@ -309,6 +311,19 @@ def test_another_change_of_a_table_is_not_refused_for_what_was_there_before(
     owner.insert(site.a)
     owner.insert(site.b)
     isolated(owner, 1)
+
+
+def test_what_a_dump_says_of_another_database_is_no_reason_either(site: Site, owner: Owner, superuser: Any) -> None:
+    owner.execute("CREATE TABLE ddl.t (n int)")
+    superuser(  # as it is restored: tables have other oids, and those that it brings are other tables'
+        f"INSERT INTO {site.schema}.isolated_tables"
+        " SELECT 'ddl.t'::regclass, 1, replace(declared, tableoid::text, '1')"
+        f" FROM {site.schema}.isolated_tables LIMIT 1",
+        site.name,
+    )
+    owner.execute("ALTER TABLE ddl.t ADD note text")
+    superuser(f"SELECT {site.schema}.remember(NULL::oid[])", site.name)
+    assert superuser(f"SELECT count(*) FROM {site.schema}.isolated_tables WHERE declared LIKE '1 %'", site.name) == "0"
 
 
 def test_an_index_is_made_whatever_else_is_wrong(site: Site, owner: Owner, superuser: Any) -> None:

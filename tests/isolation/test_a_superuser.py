@@ -174,6 +174,20 @@ def test_a_name_of_pgsteads_that_is_the_owners_is_refused(one: Site) -> None:
 
 
 @pytest.mark.parametrize("one", SITES, ids=[site.name for site in SITES])
+def test_the_guard_takes_no_function_of_an_owners_for_its_own(one: Site, spied: Counts, superuser: Any) -> None:
+    with one.client("direct", one.migrator) as cursor:
+        cursor.execute(f"""
+            CREATE TABLE spy.gone ({one.column} {one.type});
+            CREATE FUNCTION {one.schema}.remember(text) RETURNS void LANGUAGE sql AS 'SELECT spy.look()'
+        """)
+        try:
+            superuser("DROP TABLE spy.gone", one.name)
+        finally:
+            cursor.execute(f"DROP FUNCTION {one.schema}.remember(text)")
+    assert spied(one) == (0, 0)
+
+
+@pytest.mark.parametrize("one", SITES, ids=[site.name for site in SITES])
 def test_what_the_guards_role_was_made_to_leave_behind_is_told(one: Site, superuser: Any) -> None:
     superuser(
         f"SET ROLE pgstead_guard_{one.name}; CREATE SCHEMA door; COMMENT ON SCHEMA door IS 'pgstead: nothing to see';"

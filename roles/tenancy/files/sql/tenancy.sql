@@ -116,23 +116,28 @@ REVOKE ALL ON :"schema".tenant_tables FROM PUBLIC;
 CREATE TABLE IF NOT EXISTS :"schema".isolated_tables (
   relation oid PRIMARY KEY,
   attnum int2 NOT NULL,
-  declared text NOT NULL  -- tenant table, its key and the column, as they were declared
+  -- The oid of this table itself, since a dump brings oids to where they are those of others; then the tenant table, its
+  -- key and the column, as they were declared.
+  declared text NOT NULL
 );
 REVOKE ALL ON :"schema".isolated_tables FROM PUBLIC;
-DELETE FROM :"schema".isolated_tables WHERE declared <> concat_ws(' ', :'namespace', :'table', :'key', :'column');
 
--- Writes down those of some relations (of all) that have the tenant column, and forgets what is gone. It evaluates nothing
--- of anybody's, and can add nothing that is not true.
+-- Writes down those of some relations (of all) that have the tenant column, and forgets what is gone, or was written down
+-- of something else. It evaluates nothing of anybody's, and can add nothing that is not true.
 CREATE OR REPLACE FUNCTION :"schema".remember(among oid[] DEFAULT NULL) RETURNS void
   LANGUAGE sql SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
   AS $$
+  DELETE FROM :"schema".isolated_tables AS i
+  WHERE coalesce(among, '{}') = '{}'
+    AND (i.declared <> concat_ws(' ', i.tableoid, :'namespace', :'table', :'key', :'column')
+         OR NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = i.relation));
   INSERT INTO :"schema".isolated_tables
-  SELECT relation, attnum, concat_ws(' ', :'namespace', :'table', :'key', :'column') FROM :"schema".tenant_tables
+  SELECT relation, attnum,
+         concat_ws(' ', format('%I.isolated_tables', :'schema')::regclass::oid, :'namespace', :'table', :'key', :'column')
+  FROM :"schema".tenant_tables
   WHERE kind IN ('r', 'p') AND fits AND (among IS NULL OR relation = ANY (among))
   ON CONFLICT DO NOTHING;
-  DELETE FROM :"schema".isolated_tables AS i
-  WHERE coalesce(among, '{}') = '{}' AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = i.relation)
   $$;
 REVOKE ALL ON FUNCTION :"schema".remember(oid[]) FROM PUBLIC;
 
@@ -203,6 +208,7 @@ CREATE OR REPLACE FUNCTION :"schema".isolation_problems(among oid[] DEFAULT NULL
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
   JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = i.attnum
   WHERE (among IS NULL OR i.relation = ANY (among))
+    AND i.declared = concat_ws(' ', i.tableoid, :'namespace', :'table', :'key', :'column')
     AND NOT EXISTS (SELECT FROM :"schema".tenant_tables AS t WHERE t.relation = i.relation AND t.attnum = i.attnum)
     AND format('%s.%s', n.nspname, c.relname) <> ALL (:'shared'::text[])
   -- what goes around it
@@ -450,7 +456,8 @@ BEGIN
     WHERE d.object_type IN ('policy', 'table', 'table column') AND NOT d.is_temporary;
     IF EXISTS (SELECT FROM :"schema".isolated_tables AS i
                WHERE i.relation = ANY (touched) AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = i.relation)) THEN
-      PERFORM :"schema".remember('{}');
+      -- Of its type: '{}' alone would be anything, a text of a function that an owner made as well.
+      PERFORM :"schema".remember('{}'::oid[]);
     END IF;
   ELSE
     SELECT array_agg(DISTINCT coalesce(p.polrelid, d.objid)) INTO touched
@@ -490,8 +497,10 @@ BEGIN
   SELECT array_agg(f.relation) INTO fresh FROM :"schema".tenant_tables AS f
   WHERE f.relation = ANY (touched) AND NOT EXISTS (SELECT FROM :"schema".isolated_tables AS i WHERE i.relation = f.relation);
   SELECT array_agg(i.inhrelid) INTO heirs FROM pg_inherits AS i JOIN pg_class AS p ON p.oid = i.inhparent
-  WHERE p.relkind <> 'p' AND (i.inhrelid = ANY (fresh)
-                             OR age(i.xmin) <= since AND (i.inhrelid = ANY (touched) OR i.inhparent = ANY (touched)));
+  -- A partition has the columns of its parent; the tenant table's key is another one's by the parent's name.
+  WHERE (p.relkind <> 'p' OR i.inhrelid = to_regclass(format('%I.%I', :'namespace', :'table')))
+    AND (i.inhrelid = ANY (fresh)
+         OR age(i.xmin) <= since AND (i.inhrelid = ANY (touched) OR i.inhparent = ANY (touched)));
   WITH RECURSIVE above (relation) AS (
     SELECT r.relation FROM (
       SELECT unnest(fresh) UNION SELECT ev_class FROM pg_rewrite WHERE ev_class = ANY (touched) AND age(xmin) <= since) AS r (relation)

@@ -136,7 +136,7 @@ CREATE OR REPLACE FUNCTION :"schema".remember(among oid[] DEFAULT NULL) RETURNS 
   SELECT relation, attnum,
          concat_ws(' ', format('%I.isolated_tables', :'schema')::regclass::oid, :'namespace', :'table', :'key', :'column')
   FROM :"schema".tenant_tables
-  WHERE kind IN ('r', 'p') AND fits AND (among IS NULL OR relation = ANY (among))
+  WHERE kind IN ('r', 'p') AND fits AND relation = ANY (coalesce(among, ARRAY(SELECT oid FROM pg_class)))
   ON CONFLICT DO NOTHING;
   $$;
 REVOKE ALL ON FUNCTION :"schema".remember(oid[]) FROM PUBLIC;
@@ -472,9 +472,10 @@ BEGIN
   END IF;
   IF tg_tag = 'GRANT' AND bound THEN  -- it names no table; whoever grants by hand to all tables means no harm
     SELECT array_agg(i.relation) INTO touched FROM :"schema".isolated_tables AS i
-    JOIN pg_class AS c ON c.oid = i.relation
-    WHERE age(c.xmin) <= since
-       OR EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL AND age(a.xmin) <= since);
+    WHERE i.relation IN (
+      SELECT c.oid FROM pg_class AS c CROSS JOIN LATERAL aclexplode(c.relacl) AS g
+      WHERE age(c.xmin) <= since AND g.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER') AND g.grantee <> c.relowner
+      UNION ALL SELECT attrelid FROM pg_attribute WHERE attacl IS NOT NULL AND age(xmin) <= since);
   END IF;
   IF tg_tag = 'ALTER TYPE' THEN  -- tables of a composite type get its attributes
     SELECT touched || array_agg(c.oid) INTO touched FROM pg_class AS c WHERE c.reloftype <> 0;

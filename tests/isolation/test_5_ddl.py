@@ -242,6 +242,7 @@ REFUSED = {
     " DROP DOMAIN ddl.d CASCADE",
     "another column in its place": f"{NEW}; ALTER TABLE ddl.t DROP COLUMN {{column}} CASCADE, ADD {{column}} {{type}}",
     "another name of the column": f"{NEW}; ALTER TABLE ddl.t RENAME {{column}} TO elsewhere",
+    "a child of the tenant table": "CREATE TABLE ddl.t () INHERITS ({table})",
     "another name of the tenant table": "ALTER TABLE {table} RENAME TO elsewhere",
     "another name of its key": "ALTER TABLE {table} RENAME {key} TO elsewhere",
     "another schema of it": "ALTER TABLE {table} SET SCHEMA ddl",

@@ -220,6 +220,13 @@ CREATE OR REPLACE FUNCTION :"schema".isolation_problems(among oid[] DEFAULT NULL
   WHERE (among IS NULL OR i.inhrelid = ANY (among) OR i.inhparent = ANY (among))
     AND NOT EXISTS (SELECT FROM :"schema".tenant_tables AS p WHERE p.relation = i.inhparent AND p."column" = t."column")
   UNION ALL
+  -- Of the tenant table: its key is no tenant column in a table of another name.
+  SELECT 'inheritance', i.inhrelid::regclass::text, format('holds rows of %s, and has no column %I', p.name, :'column'), i.inhrelid
+  FROM pg_inherits AS i
+  JOIN :"schema".tenant_tables AS p ON p.relation = i.inhparent
+  WHERE (among IS NULL OR i.inhrelid = ANY (among) OR i.inhparent = ANY (among))
+    AND NOT EXISTS (SELECT FROM :"schema".tenant_tables AS t WHERE t.relation = i.inhrelid)
+  UNION ALL
   SELECT CASE WHEN own.relation IS NULL THEN 'reference' ELSE 'foreign key' END,
          format('%s, constraint %I', k.conrelid::regclass, k.conname),
          CASE WHEN own.relation IS NULL
@@ -499,7 +506,7 @@ BEGIN
   WHERE f.relation = ANY (touched) AND NOT EXISTS (SELECT FROM :"schema".isolated_tables AS i WHERE i.relation = f.relation);
   SELECT array_agg(i.inhrelid) INTO heirs FROM pg_inherits AS i JOIN pg_class AS p ON p.oid = i.inhparent
   -- A partition has the columns of its parent; the tenant table's key is another one's by the parent's name.
-  WHERE (p.relkind <> 'p' OR i.inhrelid = to_regclass(format('%I.%I', :'namespace', :'table')))
+  WHERE (p.relkind <> 'p' OR to_regclass(format('%I.%I', :'namespace', :'table')) IN (i.inhrelid, i.inhparent))
     AND (i.inhrelid = ANY (fresh)
          OR age(i.xmin) <= since AND (i.inhrelid = ANY (touched) OR i.inhparent = ANY (touched)));
   WITH RECURSIVE above (relation) AS (

@@ -156,7 +156,7 @@ class Site:
         """Seconds and output of a command, with SSH connections of its own: none is left over from an earlier run."""
         with tempfile.TemporaryDirectory(dir=self.scratch, prefix="") as sockets:
             environment = {k: v for k, v in os.environ.items() if not k.startswith("ANSIBLE_")} | {
-                "ANSIBLE_CONFIG": str(paths.home() / "ansible.cfg"),
+                "ANSIBLE_CONFIG": str(paths.settings()),
                 "ANSIBLE_PRIVATE_KEY_FILE": str(self.key),
                 "ANSIBLE_SSH_COMMON_ARGS": f"-o UserKnownHostsFile={self.known_hosts}",
                 "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets,

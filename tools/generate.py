@@ -178,7 +178,7 @@ def command_line() -> str:
 
 Every verb that touches hosts runs one playbook, and nothing it does is beyond plain `ansible-playbook`:
 `pgstead deploy -i prod` is `ansible-playbook -i inventories/prod --vault-password-file .pgstead/vault/prod
-playbooks/site.yml`; the other verbs' playbooks have the verbs' names.
+pgstead.platform.site`; the other verbs' playbooks have the verbs' names.
 
 ## Exit codes
 

@@ -110,7 +110,7 @@ class ActionModule(ActionBase):
 
     def _projects(self, databases: list[dict[str, Any]], task_vars: dict[str, Any]) -> list[Problem]:
         """Schema projects that are none; they lie on the control node."""
-        bases = [Path(task_vars.get("inventory_dir") or "."), _CONTENT]
+        bases = sqitch.bases(task_vars.get("inventory_dir"))
         problems = []
         for i, database in enumerate(databases):
             if project := database.get("schema_project"):

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import getpass
 import socket
-from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.pgstead.platform.plugins.module_utils import sqitch
-
-_CONTENT = Path(__file__).resolve().parents[2]
 
 
 class ActionModule(ActionBase):
@@ -25,7 +22,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
         migrators = {r["database"]: r for r in reversed(self._task.args["roles"]) if r["kind"] == "migrator"}
-        bases = [Path(task_vars.get("inventory_dir") or "."), _CONTENT]
+        bases = sqitch.bases(task_vars.get("inventory_dir"))
         projects = []
         for database in self._task.args["databases"]:
             try:

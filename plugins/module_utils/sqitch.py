@@ -53,6 +53,12 @@ class Project:
 # ---- the files, on the control node ------------------------------------------------------------------------
 
 
+def bases(inventory: str | None) -> list[Path]:
+    """Where projects are looked for: an inventory's directory, the workspace that has it in inventories/, pgstead's."""
+    where = Path(inventory or ".")
+    return list(dict.fromkeys([where, where.parent.parent, Path(__file__).resolve().parents[2]]))
+
+
 def locate(project: str, bases: list[Path]) -> Path:
     """The project's directory: absolute, or in the first of `bases` that has it.
 

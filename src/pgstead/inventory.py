@@ -21,21 +21,22 @@ def locate(inventory: str) -> Path:
     Raises:
         RefusedError: there is no such inventory; the message names those that exist.
     """
-    for candidate in (Path(inventory), paths.home() / "inventories" / inventory):
+    for candidate in (Path(inventory), paths.workspace() / "inventories" / inventory):
         if (candidate / "hosts.yml").is_file() or (candidate.is_file() and candidate.name != "hosts.yml"):
             return candidate.resolve()
         if candidate.name == "hosts.yml" and candidate.is_file():
             return candidate.parent.resolve()
-    known = sorted(p.parent.name for p in (paths.home() / "inventories").glob("*/hosts.yml"))
+    known = sorted(p.parent.name for p in (paths.workspace() / "inventories").glob("*/hosts.yml"))
     raise RefusedError(
         f"there is no inventory {inventory!r}: no hosts.yml was found in it",
-        f"pgstead init NAME makes one; here are: {', '.join(known) or 'none'}",
+        f"pgstead init NAME makes one; in {paths.workspace()} are: {', '.join(known) or 'none'};"
+        " --workspace DIR looks elsewhere",
     )
 
 
 def own() -> list[Path]:
     """The inventories that can be deployed: those under inventories/ that have their secrets."""
-    found = (paths.home() / "inventories").glob("*/group_vars/all/vault.yml")
+    found = (paths.workspace() / "inventories").glob("*/group_vars/all/vault.yml")
     return sorted(path.parents[2].resolve() for path in found)
 
 
@@ -56,9 +57,9 @@ def unreadable(where: Path) -> list[str]:
 
 def vault_password_file(inventory: Path) -> Path:
     """Where `pgstead init` and `pgstead sandbox up` keep this inventory's vault password (mode 0600)."""
-    home = paths.home()
-    inside = inventory.is_relative_to(home)
-    parts = inventory.relative_to(home).parts if inside else inventory.parts[1:]
+    root = paths.workspace()
+    inside = inventory.is_relative_to(root)
+    parts = inventory.relative_to(root).parts if inside else inventory.parts[1:]
     return paths.state("vault", "-".join(parts).removeprefix("inventories-"))
 
 
@@ -69,8 +70,8 @@ def ansible(program: str) -> str:
 
 
 def environment(own_password: bool) -> dict[str, str]:
-    """Environment for an Ansible program: this checkout's settings; with an inventory's own password no other."""
-    found = os.environ | {"ANSIBLE_CONFIG": str(paths.home() / "ansible.cfg")}
+    """Environment for an Ansible program: this workspace's settings; with an inventory's own password no other."""
+    found = os.environ | {"ANSIBLE_CONFIG": str(paths.settings())}
     if own_password:
         found.pop("ANSIBLE_VAULT_PASSWORD_FILE", None)
     return found

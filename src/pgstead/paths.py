@@ -1,44 +1,83 @@
-"""Where things are: the checkout, and the state that pgstead keeps in it."""
+"""Where things are: the workspace, which is the user's own, and the content, which is the collection pgstead.platform.
+
+Standing in a checkout of pgstead, it is both.
+"""
 
 from __future__ import annotations
 
+import configparser
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from pgstead.errors import PgsteadError
 
+_CHECKOUT = Path(__file__).resolve().parents[2]  # or no checkout at all, where this is installed from a wheel
 
-def home() -> Path:
-    """The directory with ansible.cfg, playbooks/ and roles/.
 
-    `PGSTEAD_HOME` wins, then the nearest such directory above the working directory, then the
-    checkout this package was installed from.
+def workspace(new: bool = False) -> Path:
+    """Where inventories, vault passwords, logs and caches are.
+
+    `pgstead --workspace` or PGSTEAD_WORKSPACE, else the nearest directory with inventories/ at or above the one in
+    which the user stands, else the checkout that this package was installed from, else where the user stands.
+
+    Args:
+        new: a checkout in which the user does not stand is not taken.
+    """
+    if named := os.environ.get("PGSTEAD_WORKSPACE"):
+        return Path(named).resolve()
+    here = Path.cwd()
+    candidates = [here, *here.parents, *([] if new else [_CHECKOUT])]
+    return next((path for path in candidates if (path / "inventories").is_dir()), here)
+
+
+def contents() -> list[Path]:
+    """Every collection pgstead.platform that Ansible finds from the workspace: first the one that it takes."""
+    settings = configparser.ConfigParser(interpolation=None, strict=False)
+    settings.read(workspace() / "ansible.cfg")
+    default = "~/.ansible/collections:/usr/share/ansible/collections"
+    configured = settings.get("defaults", "collections_path", fallback=default)
+    given = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or configured
+    folders = [workspace() / Path(folder.strip()).expanduser() / "ansible_collections" for folder in given.split(":")]
+    installed = find_spec("ansible_collections")  # by pip; it has no __init__.py and may be in several places
+    folders += map(Path, (installed and installed.submodule_search_locations) or ())
+    found = [folder / "pgstead/platform" for folder in folders]
+    return [path.resolve() for path in found if (path / "playbooks/site.yml").is_file()]
+
+
+def content(*parts: str) -> Path:
+    """The collection, or a path in it. An archive from Galaxy lacks ansible.cfg and examples: the next one has them.
 
     Raises:
-        PgsteadError: none of the three is a pgstead checkout.
+        PgsteadError: no collection has it.
     """
-    candidates = [Path(os.environ["PGSTEAD_HOME"])] if "PGSTEAD_HOME" in os.environ else []
-    cwd = Path.cwd()
-    candidates += [cwd, *cwd.parents, Path(__file__).resolve().parents[2]]
-    for candidate in candidates:
-        if (candidate / "playbooks" / "site.yml").is_file() and (candidate / "roles").is_dir():
-            return candidate.resolve()
+    for path in contents():
+        if path.joinpath(*parts).exists():
+            return path.joinpath(*parts)
     raise PgsteadError(
-        "no pgstead checkout here: playbooks/site.yml was not found",
-        "change into your checkout, or set PGSTEAD_HOME to it",
+        f"no collection pgstead.platform{f' with {Path(*parts)}' if parts else ''} is found from {workspace()}",
+        "install the Python package pgstead again: it brings the collection along",
     )
 
 
-def state(*parts: str) -> Path:
-    """A path below `.pgstead/` (logs, caches, password files), its parent directory made.
+def settings() -> Path:
+    """The ansible.cfg of the workspace, else the one that `pgstead init` would make it from."""
+    own = workspace() / "ansible.cfg"
+    return own if own.is_file() else content("ansible.cfg")
 
-    The directory is readable by its owner alone: it holds the sandbox's vault password.
+
+def state(*parts: str) -> Path:
+    """A path below the workspace's `.pgstead/` (logs, caches, password files), its parent directory made.
+
+    The directory is readable by its owner alone, and git leaves it out: it holds vault passwords.
     """
-    root = home() / ".pgstead"
-    root.mkdir(mode=0o700, exist_ok=True)
+    root = workspace() / ".pgstead"
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not (ignored := root / ".gitignore").exists():
+        ignored.write_text("*\n")
     path = root.joinpath(*parts)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
@@ -46,7 +85,7 @@ def state(*parts: str) -> Path:
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Lets one process of this checkout at a time into the block; the others wait."""
+    """Lets one process of this workspace at a time into the block; the others wait."""
     with state(f"{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

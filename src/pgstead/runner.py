@@ -22,7 +22,7 @@ from typing import Any
 import ansible_runner
 
 from pgstead import inventory, paths
-from pgstead.command import log_path
+from pgstead.command import console, log_path
 from pgstead.errors import Exit
 from pgstead.explain import Failure, explain
 from pgstead.progress import Progress
@@ -65,7 +65,7 @@ def run(
     vault_password_file: Path | None = None,
     quiet: bool = False,
 ) -> Outcome:
-    """Runs playbooks/<verb>.yml against an inventory.
+    """Runs playbooks/<verb>.yml against an inventory: the workspace's own where it has one, else the collection's.
 
     Args:
         verb: name of the playbook; "deploy" is site.yml.
@@ -77,10 +77,16 @@ def run(
     Returns:
         What happened; the caller prints it.
     """
-    playbook = paths.home() / "playbooks" / ("site.yml" if verb == "deploy" else f"{verb}.yml")
+    name = "site.yml" if verb == "deploy" else f"{verb}.yml"
+    own = paths.workspace() / "playbooks" / name
+    playbook = own if own.is_file() else paths.content("playbooks", name)
     arguments = [*vault_arguments(where, vault_password_file), *extra]
     outcome = Outcome(log=log_path(verb))
     progress = Progress(quiet=quiet)
+    told = f"workspace {paths.workspace()}, content {paths.content()}"
+    outcome.log.write_text(f"{told}, playbook {playbook}\n")
+    if not quiet:
+        console.print(told, style="dim", soft_wrap=True)
 
     def on_event(event: dict[str, Any]) -> bool:
         text = _ANSI.sub("", event.get("stdout") or "")
@@ -98,12 +104,12 @@ def run(
     with tempfile.TemporaryDirectory(prefix="pgstead-") as scratch, progress, _interruptible() as interrupted:
         done = ansible_runner.run(
             private_data_dir=scratch,
-            project_dir=str(paths.home()),
+            project_dir=str(paths.workspace()),
             playbook=str(playbook),
             inventory=str(where),
             cmdline=shlex.join(arguments),
             envvars={
-                "ANSIBLE_CONFIG": str(paths.home() / "ansible.cfg"),
+                "ANSIBLE_CONFIG": str(paths.settings()),
                 # ansible-runner switches the check of SSH host keys off where nobody says otherwise.
                 "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
                 "PATH": f"{Path(inventory.ansible('ansible-playbook')).parent}:{os.environ['PATH']}",
@@ -125,7 +131,8 @@ def run(
         outcome.failures.append(explain("", "", "", {"msg": wrong}))
         outcome.exit_code = Exit.REFUSED
     if outcome.exit_code is not Exit.OK and not outcome.failures and not outcome.results:
-        outcome.log.write_text(output)
+        with outcome.log.open("a") as log:
+            log.write(output)
         unreadable = inventory.unreadable(where)
         outcome.failures.append(explain("", "", "", {"msg": "\n".join([*unreadable, _message(output)])}))
         outcome.exit_code = outcome.failures[0].exit_code

@@ -79,6 +79,8 @@ def write(inventory: Path, values: dict[str, str]) -> None:
         [
             ansible("ansible-vault"),
             "encrypt",
+            "--encrypt-vault-id",
+            "default",  # of this password file, whatever else ansible.cfg names
             "--vault-password-file",
             str(password),
             "--output",

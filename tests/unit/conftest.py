@@ -50,7 +50,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout of its own to write inventories and state into; the working directory is elsewhere."""
     made = make_home(tmp_path / "home")
-    monkeypatch.setenv("PGSTEAD_HOME", str(made))
+    monkeypatch.setenv("PGSTEAD_WORKSPACE", str(made))
     monkeypatch.delenv("ANSIBLE_VAULT_PASSWORD_FILE", raising=False)
     monkeypatch.chdir(tmp_path)
     return made

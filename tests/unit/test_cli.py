@@ -114,7 +114,7 @@ def test_an_unknown_inventory_is_refused_and_those_that_exist_are_named(home: Pa
     code, _, err = run("deploy", "-i", "prod")
     assert code == Exit.REFUSED
     assert "there is no inventory 'prod'" in err
-    assert "here are: single" in err
+    assert "are: single; --workspace DIR" in err
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def passed(home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_the_only_inventory_with_secrets_needs_no_name(home: Path, passed: dict[str, Any], run: Any) -> None:
     code, _, err = run("deploy")
     assert code == Exit.REFUSED
-    assert "your inventories: none" in err
+    assert f"your inventories in {home}: none" in err
     (home / "inventories/single/group_vars/all/vault.yml").touch()
     assert run("deploy")[0] == Exit.OK
     assert passed["where"] == home / "inventories/single"
@@ -142,7 +142,7 @@ def test_the_only_inventory_with_secrets_needs_no_name(home: Path, passed: dict[
     (home / "inventories/other/group_vars/all/vault.yml").touch()
     code, _, err = run("deploy")
     assert code == Exit.REFUSED
-    assert "your inventories: other, single" in err
+    assert f"your inventories in {home}: other, single" in err
 
 
 # ---- what is passed on ----------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """`pgstead init`: an inventory that deploys as it is, or nothing at all."""
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 import yaml
 
 from ansible_collections.pgstead.platform.plugins.plugin_utils import schema
-from pgstead import inventory, secrets
+from pgstead import __version__, inventory, secrets, workspace
 from pgstead.errors import Exit, PgsteadError
 
 HOST = ("--host", "db1.internal")
@@ -136,3 +137,76 @@ def test_where_secrets_cannot_be_written_no_half_inventory_stays(
     monkeypatch.setattr(secrets, "write", fail)
     assert run("init", "prod", *HOST)[0] == Exit.FAILED
     assert not (home / "inventories/prod").exists()
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty directory in which the user stands."""
+    monkeypatch.delenv("PGSTEAD_WORKSPACE", raising=False)
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    return tmp_path / "mine"
+
+
+@pytest.mark.usefixtures("_no_vault")
+def test_an_empty_directory_becomes_a_workspace_for_the_command_line_and_for_plain_ansible(
+    empty: Path, run: Any
+) -> None:
+    code, _, err = run("init", "prod", *HOST)
+    assert code == 0
+    assert f"in the workspace {empty}" in err
+    assert "made ansible.cfg, requirements.yml, .gitignore" in err
+    assert {path.name for path in empty.iterdir()} == {
+        "inventories", ".pgstead", "ansible.cfg", "requirements.yml", ".gitignore"}  # fmt: skip
+    assert read(empty, "requirements.yml")["collections"] == [{"name": "pgstead.platform", "version": __version__}]
+    assert "vault_identity_list = prod@.pgstead/vault/prod\n" in (empty / "ansible.cfg").read_text()
+    (empty / ".gitignore").write_text("of my own\n")
+    (empty / "inventories/prod/deeper").mkdir()
+    os.chdir(empty / "inventories/prod/deeper")  # below a workspace it is that one
+    assert "made ansible.cfg" not in run("init", "stage", *HOST)[2]
+    assert (empty / ".gitignore").read_text() == "of my own\n"
+    assert "= stage@.pgstead/vault/stage, prod@.pgstead/vault/prod\n" in (empty / "ansible.cfg").read_text()
+
+
+@pytest.mark.usefixtures("_no_vault")
+def test_the_workspace_may_be_named(empty: Path, tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGSTEAD_WORKSPACE", "")  # is put back afterwards
+    assert run("--workspace", "../another", "init", "prod", *HOST)[0] == 0
+    assert (tmp_path / "another/inventories/prod/hosts.yml").exists()
+    assert list(empty.iterdir()) == []
+
+
+@pytest.mark.usefixtures("_no_vault")
+@pytest.mark.parametrize("kind", ["checkout", "password named"])
+def test_settings_that_are_not_init_s_stay(home: Path, run: Any, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    if kind == "checkout":
+        link = home / ".pgstead/collections/ansible_collections/pgstead/platform"
+        link.parent.mkdir(parents=True)
+        link.symlink_to(home)
+    else:
+        (home / "ansible.cfg").write_text("[defaults]\nvault_password_file = ~/.vault\n")
+    before = (home / "ansible.cfg").read_text()
+    assert run("init", "prod", *HOST)[0] == 0
+    assert (home / "ansible.cfg").read_text() == before
+
+
+def test_the_sandbox_s_inventory_comes_into_the_workspace_without_anybody_s_secrets(
+    empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSTEAD_WORKSPACE", str(empty))
+    workspace.sandbox()
+    names = {"hosts.yml", "group_vars/all/platform.yml"}
+    assert set(content(empty / "inventories/sandbox")) == names
+    assert "roles_path = roles\n" in (empty / "ansible.cfg").read_text()
+    (empty / "inventories/sandbox/hosts.yml").write_text("mine")
+    workspace.sandbox()
+    assert read(empty, "inventories/sandbox/hosts.yml") == "mine"
+
+
+def test_a_failure_leaves_an_empty_directory_empty(empty: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise PgsteadError("no ansible-vault here")
+
+    monkeypatch.setattr(secrets, "write", fail)
+    assert run("init", "prod", *HOST)[0] == Exit.FAILED
+    assert list(empty.iterdir()) == []

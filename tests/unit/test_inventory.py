@@ -23,7 +23,7 @@ def test_a_file_of_another_name_is_an_inventory_itself(home: Path, tmp_path: Pat
 def test_what_is_no_inventory_is_refused(home: Path, spelling: str) -> None:
     with pytest.raises(RefusedError, match=f"there is no inventory '{spelling}'") as refused:
         inventory.locate(spelling)
-    assert "here are: single" in refused.value.hint
+    assert f"in {home} are: single" in refused.value.hint
     assert refused.value.exit_code is Exit.REFUSED
 
 
@@ -63,13 +63,13 @@ def test_every_inventory_has_a_vault_password_of_its_own(home: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("spelling", ["link", "home", "."])
-def test_the_vault_password_is_found_again_however_the_checkout_is_named(
+def test_the_vault_password_is_found_again_however_the_workspace_is_named(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str
 ) -> None:
     (tmp_path / "link").symlink_to(home)
     monkeypatch.chdir(home if spelling == "." else tmp_path)
-    monkeypatch.setenv("PGSTEAD_HOME", spelling)
-    made = inventory.vault_password_file(paths.home() / "inventories/single")  # as `pgstead init` asks
+    monkeypatch.setenv("PGSTEAD_WORKSPACE", spelling)
+    made = inventory.vault_password_file(paths.workspace() / "inventories/single")  # as `pgstead init` asks
     assert inventory.vault_password_file(inventory.locate("single")).resolve() == made.resolve()
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pgstead import runner
+from pgstead import paths, runner
 from pgstead.errors import Exit
 from pgstead.explain import Failure
 
@@ -101,7 +101,9 @@ def test_a_playbook_may_have_roles_of_any_kind(home: Path, where: Path, capsys: 
         (books / role / "tasks/main.yml").write_text(task)
     outcome = runner.run("deploy", where, [])
     assert (outcome.exit_code, outcome.failures, outcome.changed) == (Exit.OK, [], {"db1": 6})
-    assert [line.split()[1] for line in capsys.readouterr().err.splitlines() if line] == ["theirs", "role", "theirs"]
+    told, *done = filter(None, capsys.readouterr().err.splitlines())
+    assert told == f"workspace {home}, content {paths.content()}"
+    assert [line.split()[1] for line in done] == ["theirs", "role", "theirs"]
 
 
 def test_a_run_that_fails_says_where_and_why(where: Path) -> None:

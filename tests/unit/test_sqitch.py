@@ -84,6 +84,12 @@ def test_the_inventory_comes_before_pgstead_and_an_absolute_path_is_one(tmp_path
         sqitch.locate("/nowhere", [inventory, home])
 
 
+def test_a_workspace_s_own_projects_are_found_from_its_inventories() -> None:
+    assert sqitch.bases("/mine/inventories/prod")[:2] == [Path("/mine/inventories/prod"), Path("/mine")]
+    home = Path(__file__).parents[2]
+    assert sqitch.bases(str(home / "inventories/single")) == [home / "inventories/single", home]
+
+
 def test_a_project_is_its_plan_its_settings_and_its_scripts(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"has no sqitch\.plan"):
         sqitch.read(tmp_path)

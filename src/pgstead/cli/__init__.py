@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
+from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.markup import escape
 
-from pgstead import __version__
+from pgstead import __version__, paths
 from pgstead.cli import completion, deploy, init, mirror, sandbox, tenant, tune, url, verify
 from pgstead.command import log_path
 from pgstead.errors import Exit, PgsteadError
 
 
+def _workspace(_: click.Context, __: click.Parameter, value: Path | None) -> None:
+    if value:
+        os.environ["PGSTEAD_WORKSPACE"] = str(value.resolve())
+
+
+def _version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        click.echo(f"pgstead, version {__version__}\nworkspace {paths.workspace()}\ncontent {paths.content()}")
+        context.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="pgstead")
+@click.option(
+    "--workspace",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="PGSTEAD_WORKSPACE",
+    callback=_workspace,
+    is_eager=True,
+    expose_value=False,
+    help="Where inventories/, vault passwords and logs are; else the nearest such directory from here upwards."
+    " PGSTEAD_WORKSPACE says the same.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    callback=_version,
+    is_eager=True,
+    expose_value=False,
+    help="Version, workspace and content, and exit.",
+)
 def root() -> None:
     """PostgreSQL 16 + pgvector behind PgBouncer, on your own hosts.
 
@@ -27,7 +58,7 @@ def root() -> None:
       pgstead verify -i prod                      asks the running system whether they are
       pgstead url -i prod                         the .env lines your app pastes
 
-    Every verb is a playbook: plain `ansible-playbook playbooks/<verb>.yml` does the same.
+    Every verb is a playbook: plain `ansible-playbook pgstead.platform.<verb>` does the same.
     """
 
 

@@ -30,7 +30,8 @@ def deploy(
 ) -> None:
     """Make the hosts what platform.yml declares.
 
-    The same as: ansible-playbook -i inventories/NAME playbooks/site.yml
+    The same as: ansible-playbook -i inventories/NAME pgstead.platform.site
+    A playbooks/site.yml of the workspace's own is run in its place; likewise for the other verbs.
     """
     extra += ["--check"] if check else []
     extra += ["--diff"] if diff or check else []

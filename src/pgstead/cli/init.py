@@ -7,12 +7,13 @@ import json
 import re
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
 import yaml
 
-from pgstead import inventory, paths, secrets
+from pgstead import inventory, paths, secrets, workspace
 from pgstead.command import console
 from pgstead.errors import RefusedError
 
@@ -71,15 +72,18 @@ def init(
 ) -> None:
     """Make an inventory of your own: inventories/NAME, its secrets generated and encrypted.
 
-    Nothing is contacted. Look at the two files, change what you like, then: pgstead deploy -i NAME
+    The directory in which you stand becomes a workspace, with ansible.cfg, requirements.yml and .gitignore; below a
+    workspace, that one gets the inventory. Nothing is contacted. Look at the two files, change what you like, then:
+    pgstead deploy -i NAME
     """
-    target = paths.home() / "inventories" / name
+    root = paths.workspace(new=True)
+    target = root / "inventories" / name
     if target.exists():
         raise RefusedError(f"inventories/{name} exists; it is never overwritten", "choose another name, or edit it")
     if not networks and sys.stdin.isatty():
         answer = click.prompt("Network your clients are in (CIDR, empty for none)", default="", show_default=False)
         networks = _network(None, None, (answer,)) if answer else ()  # type: ignore[arg-type]
-    example = paths.home() / "inventories" / "single"
+    example = paths.content("inventories", "single")
     host_lines = (example / "hosts.yml").read_text()
     for variable, value in (
         ("ansible_host", host),
@@ -110,15 +114,20 @@ def init(
         secrets.write(target, secrets.generate(secrets.names(declared)))
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
+        with suppress(OSError):  # that of other inventories
+            target.parent.rmdir()
         raise
-    _say(name, inventory.vault_password_file(target))
+    _say(name, root, workspace.furnish(), inventory.vault_password_file(target))
+    workspace.tell_ansible(target)
 
 
-def _say(name: str, password: Path) -> None:
-    console.print(f"made inventories/{name}/")
+def _say(name: str, root: Path, files: list[str], password: Path) -> None:
+    console.print(f"made inventories/{name}/ in the workspace {root}", soft_wrap=True)
     console.print("  hosts.yml                      where the host is", style="dim")
     console.print("  group_vars/all/platform.yml    what it shall be", style="dim")
     console.print("  group_vars/all/vault.yml       its secrets, generated, encrypted", style="dim")
+    if files:
+        console.print(f"made {', '.join(files)}: for plain ansible-playbook, and for git", style="dim")
     console.print(
         f"[yellow]keep a copy of the vault password in your password manager:[/yellow] {password}", soft_wrap=True
     )

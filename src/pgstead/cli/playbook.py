@@ -12,7 +12,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from pgstead import inventory
+from pgstead import inventory, paths
 from pgstead.command import console
 from pgstead.errors import RefusedError
 from pgstead.runner import Outcome
@@ -61,7 +61,8 @@ def chosen(name: str | None) -> Path:
     if len(own) == 1:
         return own[0]
     names = ", ".join(path.name for path in own) or "none"
-    raise RefusedError("name an inventory with -i", f"your inventories: {names}; pgstead init NAME makes one")
+    hint = f"your inventories in {paths.workspace()}: {names}; pgstead init NAME makes one"
+    raise RefusedError("name an inventory with -i", hint)
 
 
 def document(outcome: Outcome) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from pgstead import inventory, secrets
+from pgstead import inventory, secrets, workspace
 from pgstead.command import Steps, console
 from pgstead.errors import PgsteadError
 from pgstead.sandbox import engine, nodes
@@ -71,6 +71,8 @@ def sandbox() -> None:
 def up(inventory_name: str, extra: tuple[str, ...], image: str, ssh_key: Path | None) -> None:
     """Make the nodes of an inventory, or a single one with --node; what runs already stays."""
     steps = Steps("sandbox-up")
+    if inventory_name == "sandbox":
+        workspace.sandbox()
     where = inventory.locate(inventory_name)
     secrets.ensure(where, steps)
     wanted = _declared(inventory_name)

@@ -28,7 +28,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="For machines
 def tenant() -> None:
     """Tenants of a database: rows of the table that its `tenancy` names.
 
-    The same as: ansible-playbook playbooks/tenant.yml
+    The same as: ansible-playbook pgstead.platform.tenant
     """
 
 
@@ -97,7 +97,7 @@ def token(key: str, database: str | None, seconds: int, **common: Any) -> None:
     """Print a token for the tenant KEY, for a migration or a look by hand.
 
     For databases with `tenancy.token`: SELECT app.set_tenant('TOKEN'). Whoever has it is that tenant.
-    The same as: ansible-playbook playbooks/token.yml
+    The same as: ansible-playbook pgstead.platform.token
     """
     with tempfile.TemporaryDirectory(prefix="pgstead-") as scratch:
         target = Path(scratch) / "token"

@@ -51,7 +51,7 @@ def vectors(
 ) -> None:
     """Which index fits each column of vectors, by the sizes of its tenants.
 
-    Read-only without --apply. The same as: ansible-playbook playbooks/tune.yml
+    Read-only without --apply. The same as: ansible-playbook pgstead.platform.tune
     """
     given = {"database": database, "threshold": threshold, "opclass": opclass}
     for name, value in given.items():

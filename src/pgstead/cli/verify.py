@@ -23,7 +23,7 @@ from pgstead.errors import Exit
 def verify(where: Path, extra: list[str], vault_password_file: Path | None, as_json: bool) -> None:
     """Answer the setup checklist by asking the running system. Read-only.
 
-    Exits with 1 where a line does not hold. The same as: ansible-playbook playbooks/verify.yml
+    Exits with 1 where a line does not hold. The same as: ansible-playbook pgstead.platform.verify
     """
     outcome = runner.run("verify", where, extra, vault_password_file=vault_password_file, quiet=as_json)
     red = sum(not line["ok"] for result in outcome.results.values() for line in result["checklist"])

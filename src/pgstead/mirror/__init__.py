@@ -26,7 +26,7 @@ from pgstead.command import Steps
 from pgstead.errors import PgsteadError
 from pgstead.sandbox import image
 
-PGDG_KEY = Path("roles/postgresql/files/apt.postgresql.org.asc")
+PGDG_KEY = "roles/postgresql/files/apt.postgresql.org.asc"
 PGDG_URI = "https://apt.postgresql.org/pub/repos/apt"
 
 # What the roles install, version by version: tests/contract compares this with the roles.
@@ -116,7 +116,7 @@ def build(
         shutil.copytree(str(resources.files(__name__).joinpath("files")), work / "scripts")
         if source == "pgdg":
             with steps.step(f"Downloading PGDG's packages for {release.name}"):
-                shutil.copy(pgdg_key or paths.home() / PGDG_KEY, work / "pgdg.asc")
+                shutil.copy(pgdg_key or paths.content(PGDG_KEY), work / "pgdg.asc")
                 names = [p.format(v=v) for v in majors for p in PACKAGES]
                 script = ["fetch-pgdg.sh", pgdg_uri, suite_of(release), *names, *COMMON_PACKAGES]
                 _in_container(base, work, steps, (), script)

@@ -4,12 +4,12 @@ SHELL := /bin/sh
 PGSTEAD := .venv/bin/pgstead
 SANDBOX := -i sandbox
 
-.PHONY: help up down status test test-full check lint unit contract molecule again bench docs clean
+.PHONY: help up down status test test-full check lint unit contract molecule again bench docs dist clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/.complete: pyproject.toml tools/bootstrap.sh
+.venv/.complete: pyproject.toml galaxy.yml tools/bootstrap.sh
 	@sh tools/bootstrap.sh
 
 up: .venv/.complete ## A sandbox node on this machine: deployed, verified, its two URLs
@@ -47,5 +47,11 @@ bench: .venv/.complete ## Speed, as ratios against peers and baselines
 docs: .venv/.complete ## Regenerate what is generated: role READMEs, docs/reference
 	@.venv/bin/python tools/generate.py
 
+dist: .venv/.complete ## The wheel, the sdist, the collection's archive and their checksums, in dist/
+	@rm -rf dist
+	@.venv/bin/python -m build --no-isolation
+	@.venv/bin/ansible-galaxy collection build --output-path dist
+	@cd dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
+
 clean: down ## down, and the virtual environment, caches and logs; vault passwords stay
-	@rm -rf .venv .pgstead/cache .pgstead/logs .pgstead/junit
+	@rm -rf .venv dist .pgstead/cache .pgstead/logs .pgstead/junit

@@ -1,3 +1,5 @@
 """pgstead: PostgreSQL 16 + pgvector behind PgBouncer, on your own hosts."""
 
-__version__ = "0.1.0"
+from importlib.metadata import version
+
+__version__ = version("pgstead")  # galaxy.yml says it

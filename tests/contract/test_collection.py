@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tomllib
 import yaml
 from conftest import HOME, load
 
 from ansible_collections.pgstead.platform.plugins.plugin_utils import model
-from pgstead import inventory
+from pgstead import __version__, inventory
 
 NAME = "pgstead.platform"
 MODULES = sorted(path.stem for path in HOME.glob("plugins/modules/*.py"))
@@ -37,12 +36,8 @@ def ansible(program: str, *arguments: str, cwd: Path = HOME, **env: str) -> str:
 
 
 def test_the_archive_has_what_playbooks_use_and_nothing_else(tmp_path: Path) -> None:
-    (version,) = {
-        load(HOME / "galaxy.yml")["version"],
-        tomllib.loads((HOME / "pyproject.toml").read_text())["project"]["version"],
-    }
     ansible("ansible-galaxy", "collection", "build", "--output-path", str(tmp_path))
-    with tarfile.open(tmp_path / f"pgstead-platform-{version}.tar.gz") as archive:
+    with tarfile.open(tmp_path / f"pgstead-platform-{__version__}.tar.gz") as archive:
         names = archive.getnames()
     files = "CHANGELOG.md FILES.json LICENSE MANIFEST.json README.md SECURITY.md"
     assert {name.split("/")[0] for name in names} == {

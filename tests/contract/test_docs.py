@@ -76,4 +76,4 @@ def test_inputs_in_documents_exist() -> None:
 
 def test_the_changelog_knows_this_version() -> None:
     assert f"## {__version__}" in text(HOME / "CHANGELOG.md")
-    assert f'version = "{__version__}"' in text(HOME / "pyproject.toml")
+    assert load(HOME / "galaxy.yml")["version"] == __version__, "run `make .venv/.complete`"

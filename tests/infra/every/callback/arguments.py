@@ -23,7 +23,7 @@ _execute = ActionBase._execute_module
 def _execute_and_tell(self: Any, module_name: Any = None, module_args: Any = None, *more: Any, **options: Any) -> Any:
     told = [module_name or self._task.action, self._task.args if module_args is None else module_args]
     with Path(os.environ["MODULE_ARGUMENTS"]).open("a") as file:
-        file.write(json.dumps(told) + "\n")
+        file.write(json.dumps(told, default=str) + "\n")
     return _execute(self, module_name, module_args, *more, **options)
 
 

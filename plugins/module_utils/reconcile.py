@@ -1,6 +1,6 @@
 """What must change in an instance so that it holds what is declared: a plan, computed without touching anything.
 
-Observed state comes in as plain data (plugins/sql/observe-*.sql), a list of steps goes out.
+Observed state comes in as plain data (observe-*.sql of role postgresql), a list of steps goes out.
 A step that removes something carries `prune`: without being asked for it is only reported, as drift.
 """
 

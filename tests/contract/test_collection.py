@@ -145,6 +145,7 @@ def test_module_defaults_say_once_where_the_server_is(tmp_path: Path) -> None:
         "verify_tenancy": {"roles": roles, "passwords": {}, "pooler_host": "x", "drift": [], **of},
     }  # fmt: skip
     assert sorted(arguments) == SERVER
+    # Each of them fails, and what it says then is looked at below.
     tasks = [{"name": name, f"{NAME}.{name}": given, "ignore_errors": True} for name, given in arguments.items()]
     play = {"hosts": "localhost", "gather_facts": False, "tasks": tasks}
     play |= {"module_defaults": {f"group/{NAME}.server": {"managed": NOWHERE}}}

@@ -9,6 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any
 
 JOB: dict[str, Any] = json.load(sys.stdin)
@@ -74,6 +75,8 @@ def tell(tags: list[Any]) -> None:
 
 def load(work: Work, list_tags: ListTags, raw: Raw) -> None:
     """Runs the load in threads, and prints what came of it as one line of JSON."""
+    # Adding to a counter reads, counts and writes: two threads at once would lose what one of them found.
+    counting = Lock()
 
     def client(number: int) -> None:
         for function, arguments, told in steps(number, work, raw):
@@ -81,7 +84,8 @@ def load(work: Work, list_tags: ListTags, raw: Raw) -> None:
                 outcome = function(*arguments)
             except Exception as error:
                 outcome = error
-            told(outcome)
+            with counting:
+                told(outcome)
 
     with ThreadPoolExecutor(JOB["clients"]) as pool:
         list(pool.map(client, range(JOB["clients"])))

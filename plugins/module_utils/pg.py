@@ -85,8 +85,13 @@ def acting_as(user: str) -> Iterator[None]:
         os.setegid(0)
 
 
+def is_installed() -> bool:
+    """Whether this node has psycopg2: a fresh host has not, nor one with a server that pgstead did not make."""
+    return psycopg2 is not None
+
+
 def _require() -> None:
-    if psycopg2 is None:
+    if not is_installed():
         raise Error("python3-psycopg2 is not installed on the node")
 
 
@@ -136,8 +141,10 @@ def connect(database: str, port: int, socket: str = SOCKET, timeout: int = 10) -
 
 
 def is_absent(server: dict[str, Any]) -> bool:
-    """Whether the node's own instance is meant, and is not there: a fresh host in check mode."""
-    return not server["managed"] and not Path(server["socket"], f".s.PGSQL.{server['port']}").exists()
+    """Whether the node's own instance is meant, and is not there or cannot be asked: in check mode, before a deploy."""
+    if server["managed"]:
+        return False
+    return not is_installed() or not Path(server["socket"], f".s.PGSQL.{server['port']}").exists()
 
 
 def place(server: dict[str, Any]) -> dict[str, Any]:

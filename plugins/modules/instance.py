@@ -344,8 +344,9 @@ def main() -> None:
             msg=f"the server runs on port {instance.port_in_use()}, declared is {instance.port}: moving it needs a "
             "restart. Nothing was changed. Write the old port back, or set postgresql_restart: true."
         )
+    can_ask = running and not (module.check_mode and not pg.is_installed())
     try:
-        unread = instance.unread([item["dest"] for item in module.params["files"]]) if running else []
+        unread = instance.unread([item["dest"] for item in module.params["files"]]) if can_ask else []
         result: dict[str, Any] = {
             "changed": created or bool(changes or unread) or not running,
             "created": created,
@@ -359,7 +360,7 @@ def main() -> None:
         if unread:
             result["diff"].append({"before": "", "after": f"read by the server: {', '.join(unread)}\n"})
         if module.check_mode:
-            result["pending_restart"] = instance.pending() if running else []
+            result["pending_restart"] = instance.pending() if can_ask else []
             module.exit_json(**result)
         apply_all(changes)
         if changes or unread or not running:

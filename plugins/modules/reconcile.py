@@ -137,6 +137,8 @@ def main() -> None:
     for role in parameters["desired"]["roles"]:
         role["verifier"] = parameters["verifiers"].get(role["name"], "")
     fresh = module.check_mode and pg.is_absent(parameters)
+    if fresh and not pg.is_installed():
+        module.warn("python3-psycopg2 is not installed on the node yet: what is shown is for a server without anything")
     try:
         steps = run_fresh(module) if fresh else run(module)
     except (pg.Error, StepError) as problem:

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parents[1]
-ALL = "default distro maximal mistakes tenancy"
+ALL = "default distro maximal mistakes own-repo tenancy"
 
 # Scenarios, and the paths that touch them (* matches / too). The first row that matches a path decides, and no row
 # matches everything: tests/contract refuses a file that nobody has thought of. A row has the scenarios whose tests can
@@ -26,19 +26,22 @@ TABLE = (
     ("distro", "molecule/distro/* tools/test.py"),
     ("maximal", "molecule/maximal/* tests/infra/maximal/*"),
     ("mistakes", "molecule/mistakes/* tests/infra/mistakes/*"),
+    ("own-repo", "molecule/own-repo/* tests/own_repo/*"),
     # The only one with tenants and with schema projects.
     ("tenancy", """molecule/tenancy/* roles/tenancy/* roles/schema/* schemas/* playbooks/t*.yml
             plugins/*tenan* plugins/*token* plugins/*vectors* plugins/*sqitch*
             plugins/modules/schema.py plugins/action/schema.py src/pgstead/cli/tenant.py src/pgstead/cli/tune.py
             tests/isolation/* tests/tenancy/* tests/schema/* tests/schemas/* tests/clients/*"""),
-    # The newest PgBouncer with both ways of authentication; the oldest with nearly every input changed; with tenants.
-    ("default maximal tenancy", "roles/pgbouncer/* plugins/*pooler*"),
+    # The newest PgBouncer with both ways of authentication; the oldest with nearly every input changed; with tenants;
+    # in front of a server that is not ours.
+    ("default maximal own-repo tenancy", "roles/pgbouncer/* plugins/*pooler*"),
     # As their molecule.yml name them.
     ("default distro maximal tenancy", """tests/infra/every/test_32_leftovers.py tests/infra/every/test_40_secrets.py
             tests/infra/every/callback/* tests/infra/every/test_51_drift.py"""),
     ("default distro maximal", "tests/infra/every/*"),
-    # One for each source of packages; mistakes has the configurations that the server refuses.
-    ("default distro maximal mistakes", "roles/postgresql/*"),
+    # One for each source of packages; mistakes has the configurations that the server refuses, own-repo
+    # an instance and a template that are not ours.
+    ("default distro maximal mistakes own-repo", "roles/postgresql/*"),
     (ALL, """.config/molecule/* ansible.cfg meta/runtime.yml playbooks/* plugins/* pyproject.toml requirements.yml
             roles/preflight/* src/* tests/infra/conftest.py tools/check_fresh.py"""),
 )  # fmt: skip

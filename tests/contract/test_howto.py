@@ -1,4 +1,4 @@
-"""The pages about clients show the programs that tests/clients runs, to the letter."""
+"""Pages show the programs and playbooks that tests run, to the letter."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ import pytest
 from conftest import HOME
 
 CLIENTS = HOME / "tests" / "clients"
-PAGES = [*sorted((HOME / "docs" / "how-to").glob("connect-*.md")), HOME / "docs" / "how-to" / "tenant-tokens.md"]
+PLAYBOOKS = HOME / "tests" / "own_repo" / "repository"
+PAGES = [
+    *sorted((HOME / "docs" / "how-to").glob("connect-*.md")),
+    *(HOME / "docs" / "how-to" / name for name in ("tenant-tokens.md", "roles.md")),
+]
 REGION = re.compile(r"^(?://|#) docs: begin\n(.*?)^(?://|#) docs: end$", re.M | re.S)
 
 
 def shown(page: Path) -> list[str]:
     """The programs that a page links to, in its order."""
-    return re.findall(r"^From \[[^]]+\]\(\.\./\.\./(tests/clients/[^)]+)\):$", page.read_text(), re.M)
+    return re.findall(r"^From \[[^]]+\]\(\.\./\.\./(tests/(?:clients|own_repo)/[^)]+)\):$", page.read_text(), re.M)
 
 
 def regions(path: Path) -> list[str]:
@@ -24,11 +28,22 @@ def regions(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_its_code_is_that_of_the_programs_it_names(page: Path) -> None:
-    blocks = re.findall(r"^```(?:js|python)\n(.*?)^```$", page.read_text(), re.M | re.S)
+    languages = "yaml" if page.stem == "roles" else "js|python"
+    blocks = re.findall(rf"^```(?:{languages})\n(.*?)^```$", page.read_text(), re.M | re.S)
     assert [block.strip() for block in blocks] == [text for name in shown(page) for text in regions(HOME / name)]
 
 
 def test_every_program_has_its_page() -> None:
     sources = [path for path in CLIENTS.glob("*/*.*") if path.suffix in (".mjs", ".js", ".py") and regions(path)]
+    sources += PLAYBOOKS.glob("*.yml")
     named = [name for page in PAGES for name in shown(page)]
     assert sorted(named) == sorted(str(path.relative_to(HOME)) for path in sources)
+
+
+def test_a_foreign_server_is_told_the_lines_that_the_readme_names() -> None:
+    """In tests/own_repo they are what lets the pooler in."""
+    alone = (HOME / "roles/pgbouncer/README.md").read_text().partition("## Alone")[2]
+    lines = [line for line in re.findall(r"^```\n(.*?)^```$", alone, re.M | re.S)[0].splitlines() if line[:1] != "#"]
+    told = (PLAYBOOKS / "pooler.yml").read_text()
+    assert len(lines) == 3
+    assert [line for line in lines if f"            {line}\n" not in told] == []

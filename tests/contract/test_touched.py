@@ -36,9 +36,9 @@ def test_it_names_the_scenarios_that_exist() -> None:
 @pytest.mark.parametrize(
     ("path", "scenarios"),
     [
-        ("roles/pgbouncer/tasks/main.yml", "default maximal tenancy"),
+        ("roles/pgbouncer/tasks/main.yml", "default maximal own-repo tenancy"),
         ("roles/pgbouncer/README.md", ""),
-        ("plugins/modules/pooler.py", "default maximal tenancy"),
+        ("plugins/modules/pooler.py", "default maximal own-repo tenancy"),
         ("roles/schema/tasks/run.yml", "tenancy"),
         ("plugins/plugin_utils/schema.py", touched.ALL),  # of declarations, not of databases
         ("plugins/module_utils/pg.py", touched.ALL),
@@ -49,6 +49,7 @@ def test_it_names_the_scenarios_that_exist() -> None:
         ("tests/infra/every/test_30_pooler.py", "default distro maximal"),
         ("tests/infra/every/test_51_drift.py", "default distro maximal tenancy"),
         ("tests/clients/python/use_asyncpg.py", "tenancy"),
+        ("tests/own_repo/repository/pooler.yml", "own-repo"),
         ("docs/explanation/tenancy.md", ""),
         ("a-folder/that/is/new.py", touched.ALL),
     ],

@@ -17,8 +17,7 @@ TABLE = (
     # What no deploy reads, or what lint, unit and contract, make up, make bench and tests/long try.
     ("", """*.md docs/* LICENSE Makefile galaxy.yml .gitignore .ci/* .config/ansible-lint* .config/yamllint.yml bench/*
             inventories/sandbox/* src/pgstead/cli/completion.py tests/unit/* tests/contract/* tests/long/*
-            plugins/doc_fragments/* tools/bootstrap.sh tools/generate.py tools/touched.py
-            tools/wheel.py"""),
+            plugins/doc_fragments/* tools/bootstrap.sh tools/generate.py tools/touched.py"""),
     # Its own tests deploy an inventory that `init` made, and build a mirror.
     ("default", """molecule/default/* tests/infra/default/* inventories/single/* src/pgstead/cli/init.py
             src/pgstead/cli/mirror.py src/pgstead/mirror/*"""),
@@ -26,7 +25,7 @@ TABLE = (
     ("distro", "molecule/distro/* tools/test.py"),
     ("maximal", "molecule/maximal/* tests/infra/maximal/*"),
     ("mistakes", "molecule/mistakes/* tests/infra/mistakes/*"),
-    ("own-repo", "molecule/own-repo/* tests/own_repo/*"),
+    ("own-repo", "molecule/own-repo/* tests/own_repo/* tools/from_wheel.py tools/wheel.py"),
     # The only one with tenants and with schema projects.
     ("tenancy", """molecule/tenancy/* roles/tenancy/* roles/schema/* schemas/* playbooks/t*.yml
             plugins/*tenan* plugins/*token* plugins/*vectors* plugins/*sqitch*

@@ -35,7 +35,7 @@ def test_its_code_is_that_of_the_programs_it_names(page: Path) -> None:
 
 def test_every_program_has_its_page() -> None:
     sources = [path for path in CLIENTS.glob("*/*.*") if path.suffix in (".mjs", ".js", ".py") and regions(path)]
-    sources += PLAYBOOKS.glob("*.yml")
+    sources += [*PLAYBOOKS.glob("*.yml"), *PLAYBOOKS.glob("playbooks/*.yml")]
     named = [name for page in PAGES for name in shown(page)]
     assert sorted(named) == sorted(str(path.relative_to(HOME)) for path in sources)
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
 from conftest import HOME
-
-# Only programs of the environment under test, and no setting of the one that runs the tests.
-OWN = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "PGSTEAD_", "VIRTUAL_ENV"))}
-
+from from_wheel import OWN, installed
 
 PLATFORM = "ansible_collections/pgstead/platform"
 
@@ -21,26 +16,8 @@ PLATFORM = "ansible_collections/pgstead/platform"
 @pytest.fixture(scope="module", params=["checkout", "wheel"])
 def programs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where pgstead and Ansible's programs are: of this checkout, or of an environment with the wheel."""
-    here = Path(sys.executable).parent
-    return here if request.param == "checkout" else installed(here, tmp_path_factory.mktemp("wheel"))
-
-
-def installed(here: Path, folder: Path) -> Path:
-    """An environment with the wheel; all else is this environment's, so that nothing is downloaded."""
-    run([sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, "."], cwd=HOME)  # from the sdist
-    run([sys.executable, "-m", "venv", "--without-pip", folder / "own"])
-    python = folder / "own/bin/python"
-    run([sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", *folder.glob("*.whl")])
-    site = next(folder.glob("own/lib/python*/site-packages"))
-    (site / "others.pth").write_text(f"{sysconfig.get_path('purelib')}\n")  # whose own .pth files are not read
-    for program in here.glob("ansible*"):
-        (python.parent / program.name).write_text(program.read_text().replace(str(here / "python"), str(python), 1))
-        (python.parent / program.name).chmod(0o755)
-    return python.parent
-
-
-def run(argv: list[str | Path], cwd: Path | None = None) -> None:
-    subprocess.run(argv, cwd=cwd, env=OWN, capture_output=True, check=True)
+    wheel = request.param == "wheel"
+    return installed(tmp_path_factory.mktemp("wheel")) if wheel else Path(sys.executable).parent
 
 
 @pytest.fixture(scope="module")

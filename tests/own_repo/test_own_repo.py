@@ -1,20 +1,22 @@
-"""Roles of ours in somebody else's repository: an empty directory, ansible-core and the collection's archive.
+"""Roles of ours in somebody else's repository: an empty directory, and ansible-core with the collection's archive.
 
-What the user writes is in `repository/`. Every playbook is run by the oldest ansible-core that meta/runtime.yml allows
-and by the newest that a Python of this machine can have; whichever comes second finds nothing to do.
+What the user writes is in `repository/`. A playbook is run by the oldest ansible-core that meta/runtime.yml allows and
+by the newest that a Python of this machine can have; whichever comes second finds nothing to do. At the end the wheel's
+`pgstead` makes another such directory a workspace, and deploys it.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,14 +26,22 @@ import pytest
 import testinfra
 import yaml
 from check_fresh import state
+from from_wheel import installed
 
 HOME = Path(__file__).resolve().parents[2]
-HOST = yaml.safe_load((HOME / "molecule/own-repo/inventory/hosts.yml").read_text())["postgresql"]["hosts"]["db1"]
-NODE, ADDRESS = HOST["ansible_host"], HOST["node_address"]
+GROUP = yaml.safe_load((HOME / "molecule/own-repo/inventory/hosts.yml").read_text())["postgresql"]
+NODE, ADDRESS = GROUP["hosts"]["db1"]["ansible_host"], GROUP["hosts"]["db1"]["node_address"]
+NETWORK = GROUP["vars"]["sandbox_subnet"]
 SECRETS = {name: secrets.token_urlsafe(24) for name in ("shop_app", "shop_reports", "stats", "salt_key")}
 REACHED = {"ansible_connection": "community.docker.docker", "ansible_host": NODE, "node_address": ADDRESS}
-INVENTORY = {"databases": {"hosts": {"db1": REACHED}}}
+PLATFORM = (
+    "postgresql_version=17", "postgresql_source=distro", "postgresql_restart=true",
+    "postgresql_hba=[local postgres watcher peer map=watch]", "postgresql_ident=[watch root watcher]",
+    "postgresql_templates='{{ inventory_dir }}/../../templates'",
+)  # fmt: skip
 SERVER = """
+mkdir -p /etc/postgresql-common/createcluster.d
+echo "initdb_options = '--data-checksums'" > /etc/postgresql-common/createcluster.d/ours.conf
 apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy postgresql-17
 runuser -u postgres -- psql -v ON_ERROR_STOP=1 <<'SQL'
 CREATE ROLE shop_owner;
@@ -53,19 +63,20 @@ class Repository:
     folder: Path
     programs: Path
 
-    def run(self, program: str, *arguments: str) -> str:
+    def run(self, program: str, *arguments: str, status: int = 0) -> str:
         done = subprocess.run(
             [self.programs / program, *arguments], cwd=self.folder, capture_output=True, text=True, check=False,
-            env={"HOME": str(self.folder / "home"), "PATH": f"{self.programs}:/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+            env={"HOME": str(self.folder / "home"), "PATH": f"{self.programs}:/usr/bin:/bin", "LC_ALL": "C.UTF-8",
+                 "COLUMNS": "200"},
         )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == status, done.stdout + done.stderr
         assert [name for name, value in SECRETS.items() if value in done.stdout + done.stderr] == []
         return done.stdout + done.stderr
 
-    def play(self, name: str, *arguments: str) -> tuple[int, str]:
-        """Runs a playbook; how many tasks changed something, and the output."""
+    def play(self, name: str, *arguments: str) -> int:
+        """Runs a playbook; how many tasks changed something."""
         said = self.run("ansible-playbook", "-i", "inventory.yml", name, "--diff", *arguments)
-        return int(re.findall(r"^db1 .*\bchanged=(\d+)", said, re.M)[0]), said
+        return int(re.findall(r"^db1 .*\bchanged=(\d+)", said, re.M)[0])
 
 
 def pythons() -> list[str]:
@@ -93,14 +104,22 @@ def environment(python: str, requirement: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def repositories(tmp_path_factory: pytest.TempPathFactory) -> list[Repository]:
-    """By the oldest and by the newest ansible-core."""
+def every(tmp_path_factory: pytest.TempPathFactory) -> list[Repository]:
+    """By the oldest and by the newest ansible-core, with the archive; by the wheel."""
+    folders = [tmp_path_factory.mktemp("repository") for _ in range(3)]
     oldest = yaml.safe_load((HOME / "meta/runtime.yml").read_text())["requires_ansible"].removeprefix(">=")
-    made = []
-    for python, requirement in ((sys.executable, f"ansible-core=={oldest}"), (pythons()[-1], "ansible-core")):
-        own = Repository(tmp_path_factory.mktemp("repository"), environment(python, requirement))
+    with ThreadPoolExecutor() as pool:
+        wheel = pool.submit(installed, tmp_path_factory.mktemp("wheel"))
+        first = pool.submit(environment, sys.executable, f"ansible-core=={oldest}")
+        programs = [first.result(), environment(pythons()[-1], "ansible-core"), wheel.result()]
+    made = [Repository(*both) for both in zip(folders, programs, strict=True)]
+    for own in made:
         shutil.copytree(Path(__file__).with_name("repository"), own.folder, dirs_exist_ok=True)
-        (own.folder / "inventory.yml").write_text(yaml.safe_dump(INVENTORY))
+    built = tmp_path_factory.mktemp("archive")
+    made[0].run("ansible-galaxy", "collection", "build", str(HOME), "--output-path", str(built))
+    archive = str(next(built.iterdir()))
+    for own in made[:2]:
+        (own.folder / "inventory.yml").write_text(yaml.safe_dump({"databases": {"hosts": {"db1": REACHED}}}))
         (own.folder / "group_vars").mkdir()
         (own.folder / "group_vars/all.yml").write_text(yaml.safe_dump({f"vault_{k}": v for k, v in SECRETS.items()}))
         # How this test reaches its node, instead of over SSH.
@@ -108,11 +127,8 @@ def repositories(tmp_path_factory: pytest.TempPathFactory) -> list[Repository]:
         docker.mkdir(parents=True)
         for name in ("docker", "library_inventory_filtering_v1"):
             (docker / name).symlink_to(Path(sysconfig.get_path("purelib"), "ansible_collections/community", name))
-        own.run("ansible-galaxy", "collection", "build", str(HOME), "--output-path", ".")
-        archive = next(own.folder.glob("pgstead-platform-*.tar.gz")).name
         own.run("ansible-galaxy", "collection", "install", "--offline", "-p", "collections", archive)
-        made.append(own)
-    versions = [own.run("ansible", "--version").splitlines()[0] for own in made]
+    versions = [own.run("ansible", "--version").splitlines()[0] for own in made[:2]]
     assert oldest in versions[0] and versions[0] != versions[1], versions
     return made
 
@@ -141,35 +157,32 @@ def ask(role: str, statement: str, password: str | None = None, port: int = 6432
         return cursor.fetchone()[0]
 
 
-def check(*runs: tuple[Repository, str]) -> None:
-    """Each of these repositories has something to change with this playbook, and changes nothing with --check."""
+@contextmanager
+def nothing_changes() -> Iterator[None]:
+    """On the node, in this block."""
     before = state(NODE)
-    with ThreadPoolExecutor() as pool:
-        found = list(pool.map(lambda run: run[0].play(run[1], "--check"), runs))
-    assert [said for changed, said in found if not changed] == []
+    yield
     own = ("/var/lib/postgresql/17/main/", "/var/log/postgresql/")  # what a running server writes by itself
     assert [line for line in sorted(before ^ state(NODE)) if not line.startswith(own)] == []
 
 
-def settles(first: Repository, second: Repository, playbook: str) -> None:
-    """The first deploys; then neither has anything to do, with --check or without."""
-    assert first.play(playbook)[0] > 0
+def together(*runs: tuple[Repository, str] | tuple[Repository, str, str]) -> list[int]:
+    """How many tasks of each of these runs at the same time had something to change."""
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(lambda run: run[0].play(playbook, *run[1:]), [(first, "--check"), (second,)]))
-    assert [said for changed, said in found if changed] == []
-
-
-def test_the_server_role_can_be_checked_on_a_bare_host(repositories: list[Repository]) -> None:
-    check(*((own, "server.yml") for own in repositories))
+        return list(pool.map(lambda run: run[0].play(*run[1:]), runs))
 
 
 def test_the_pooler_serves_a_server_that_pgstead_did_not_make(
-    repositories: list[Repository], node: Any, superuser: Callable[[str], str]
+    every: list[Repository], node: Any, superuser: Callable[[str], str]
 ) -> None:
     assert (done := node.run(SERVER)).rc == 0, done.stderr
-    oldest, newest = repositories
-    check((oldest, "pooler.yml"), (newest, "pooler.yml"), (newest, "server.yml"))
-    settles(oldest, newest, "pooler.yml")
+    oldest, newest, _ = every
+    with nothing_changes():
+        assert all(together((oldest, "pooler.yml", "--check"), (newest, "server.yml", "--check")))
+    assert oldest.play("pooler.yml")
+    with nothing_changes():
+        again = together((newest, "pooler.yml"), (oldest, "pooler.yml", "--check"), (oldest, "server.yml", "--check"))
+    assert again[:2] == [0, 0] and again[2]
     assert ask("shop_app", "SELECT name FROM articles") == "tea"
     assert superuser("SELECT rolpassword IS NULL FROM pg_authid WHERE rolname = 'shop_app'") == "t"
     for role, password in (("shop_app", "wrong"), ("shop_reports", None), ("postgres", "postgres")):
@@ -178,22 +191,57 @@ def test_the_pooler_serves_a_server_that_pgstead_did_not_make(
 
 
 def test_the_server_role_takes_it_over_between_roles_of_the_users(
-    repositories: list[Repository], node: Any, superuser: Callable[[str], str]
+    every: list[Repository], node: Any, superuser: Callable[[str], str]
 ) -> None:
-    oldest, newest = repositories
-    check((oldest, "server.yml"), (newest, "server.yml"))
-    settles(newest, oldest, "server.yml")
-    assert superuser("SHOW log_line_prefix") == "shop %m [%p] "  # the user's own template
-    assert superuser("SHOW cluster_name") == "main"  # the role's
-    assert node.file("/etc/motd").content_string == "a database of the shop's\n"
-    assert node.run("psql -XAtq -h /var/run/postgresql -U watcher postgres -c 'SELECT 1'").stdout == "1\n"
-    assert node.run("psql -XAtq -h /var/run/postgresql -U watcher shop -c 'SELECT 1'").rc != 0
+    oldest, newest, _ = every
+    assert newest.play("server.yml")
+    assert together((newest, "server.yml", "--check"), (oldest, "server.yml")) == [0, 0]
+    has_what_is_the_users(node, superuser)
     assert ask("shop_app", "SELECT name FROM articles") == ask("shop_reports", "SELECT name FROM articles") == "tea"
     assert ask("shop_reports", "SELECT name FROM articles", port=5432) == "tea"
     with pytest.raises(psycopg2.OperationalError):
         ask("shop_app", "SELECT 1", port=5432)
     with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
         ask("shop_reports", "INSERT INTO articles VALUES ('milk') RETURNING name")
+
+
+def has_what_is_the_users(node: Any, superuser: Callable[[str], str]) -> None:
+    assert superuser("SHOW log_line_prefix") == "shop %m [%p] "  # the user's own template
+    assert superuser("SHOW cluster_name") == "main"  # the role's
+    assert node.file("/etc/motd").content_string == "a database of the shop's\n"
+    assert node.run("psql -XAtq -h /var/run/postgresql -U watcher postgres -c 'SELECT 1'").stdout == "1\n"
+    assert node.run("psql -XAtq -h /var/run/postgresql -U watcher shop -c 'SELECT 1'").rc != 0
+
+
+def test_the_wheel_deploys_a_site_of_the_users(
+    every: list[Repository], node: Any, superuser: Callable[[str], str]
+) -> None:
+    """In a workspace: roles of theirs by `roles:`, import_role and include_role, around pgstead's own site.yml."""
+    own = every[-1]
+    declared = [f"--set={line}" for line in PLATFORM]
+    own.run("pgstead", "init", "prod", "--host", ADDRESS, "--network", NETWORK, "--database", "shop", *declared)
+    hosts = {"postgresql": {"hosts": {"db1": REACHED}}}
+    (own.folder / "inventories/prod/hosts.yml").write_text(yaml.safe_dump(hosts))
+    node.run("rm /etc/motd")
+    said = own.run("pgstead", "deploy", "--prune")
+    assert re.findall(r"^✓ (\S+)", said, re.M) == [
+        "base", "preflight", "postgresql", "tenancy", "schema", "pgbouncer", "watch"
+    ]  # fmt: skip
+    assert f"workspace {own.folder}, content {own.programs.parent}/lib/" in said
+    has_what_is_the_users(node, superuser)
+    assert "prod is as declared; changed=0" in own.run("pgstead", "deploy")
+    said = own.run("pgstead", "verify", "--json", status=1)
+    red = [line for line in json.loads(said)["hosts"]["db1"]["lines"] if not line["ok"]]
+    assert [line["title"] for line in red] == ["has nothing that is not declared"]
+    assert "role watcher" in red[0]["found"] and "shop_reports" not in red[0]["found"]  # which --prune dropped
+    own.run("pgstead", "url", "--write", ".env")
+    lines = dict(line.split("=", 1) for line in (own.folder / ".env").read_text().splitlines() if line[:1] != "#")
+    url = lines["DATABASE_URL"].strip('"')
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        assert cursor.fetchone() == ("shop_app",)
+    with pytest.raises(psycopg2.OperationalError):
+        ask("shop_app", "SELECT 1")  # the password that another repository declared
 
 
 def test_no_secret_is_left_on_the_node(node: Any) -> None:

@@ -1,10 +1,11 @@
-"""A newcomer's way: an empty clone, the README's commands and nothing else; then nothing is left."""
+"""A newcomer's ways: an empty clone or the wheel, the README's commands and nothing else; then nothing is left."""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,11 +34,16 @@ def leftovers() -> list[str]:
 
 
 def make(folder: Path, *targets: str) -> str:
-    """What `make` says; it must succeed. Its environment is that of a shell without a virtual environment."""
+    """What `make` says; it must succeed."""
+    return run(folder, "make", *targets)
+
+
+def run(folder: Path, *argv: str) -> str:
+    """What a program says; it must succeed. Its environment is that of a shell without a virtual environment."""
     foreign = ("ANSIBLE_", "MOLECULE_", "VIRTUAL_ENV", "PYTEST_")
     own = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
     done = subprocess.run(
-        ["make", *targets],
+        argv,
         cwd=folder,
         env=own,
         stdout=subprocess.PIPE,
@@ -87,3 +93,15 @@ def test_make_down_leaves_nothing(clone: Path) -> None:
     assert not (clone / "inventories/sandbox/group_vars/all/vault.yml").exists()
     status = subprocess.run(["git", "status", "--short"], cwd=clone, capture_output=True, text=True, check=True)
     assert status.stdout.split() == ["??", ".env"]
+
+
+def test_the_wheel_does_as_much_from_an_empty_directory(clone: Path, tmp_path: Path) -> None:
+    make(clone, "dist")
+    install = f"{sys.executable} -m venv .venv && . .venv/bin/activate && pip install -q {clone}/dist/pgstead-*.whl"
+    deploy = "pgstead sandbox up && pgstead deploy -i sandbox && pgstead verify -i sandbox"
+    try:
+        assert "every line holds" in run(tmp_path, "sh", "-c", f"{install} && {deploy}")
+        assert "@10.213.7.11:6432/autolytiq" in run(tmp_path, ".venv/bin/pgstead", "url", "-i", "sandbox")
+    finally:
+        run(tmp_path, ".venv/bin/pgstead", "sandbox", "down", "-i", "sandbox", "--clean")
+    assert leftovers() == []

@@ -187,6 +187,15 @@ def test_a_failed_run_exits_with_its_code_and_tells_what_to_do(passed: dict[str,
     assert "done:" not in err
 
 
+def test_a_deploy_that_ends_with_a_red_checklist_is_not_done(passed: dict[str, Any], run: Any) -> None:
+    """A site.yml of the user's may import pgstead's verify."""
+    passed["outcome"] = checklist(True, False)
+    passed["outcome"].exit_code = Exit.FAILED
+    got, _, err = run("deploy", "-i", "single")
+    assert got == Exit.FAILED
+    assert "lines of the checklist do not hold: pgstead verify -i single shows them" in err and "done:" not in err
+
+
 def checklist(*oks: bool) -> runner.Outcome:
     lines = [{"area": "server", "title": f"line {i}", "ok": ok, "found": "x", "fix": "y"} for i, ok in enumerate(oks)]
     return runner.Outcome(

@@ -9,6 +9,7 @@ import click
 
 from pgstead import runner
 from pgstead.cli import playbook
+from pgstead.errors import Exit
 
 
 @click.command()
@@ -41,5 +42,8 @@ def deploy(
     outcome = runner.run("deploy", where, extra, vault_password_file=vault_password_file)
     changed = sum(outcome.changed.values())
     state = "nothing was changed; would change" if check else f"{where.name} is as declared; changed"
-    playbook.tell(outcome, f"[bold green]done:[/bold green] {state}={changed}")
+    done = f"[bold green]done:[/bold green] {state}={changed}"
+    if outcome.exit_code is not Exit.OK:  # no failure of a task: a site.yml of the user's may end with pgstead's verify
+        done = f"[bold red]lines of the checklist do not hold:[/bold red] pgstead verify -i {where.name} shows them"
+    playbook.tell(outcome, done)
     sys.exit(outcome.exit_code)

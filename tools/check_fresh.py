@@ -1,6 +1,6 @@
 """Deploys with --check to fresh nodes: that must succeed, and leave no trace on them.
 
-Usage: check_fresh.py INVENTORY      run by molecule's prepare step, for every scenario
+Usage: check_fresh.py INVENTORY      run by molecule's prepare step, for every declaration
 """
 
 from __future__ import annotations

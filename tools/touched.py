@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parents[1]
-ALL = "default distro maximal mistakes own-repo tenancy"
+ALL = "default distro interrupted maximal mistakes own-repo tenancy"
 
 # Scenarios, and the paths that touch them (* matches / too). The first row that matches a path decides, and no row
 # matches everything: tests/contract refuses a file that nobody has thought of. A row has the scenarios whose tests can
@@ -23,7 +23,9 @@ TABLE = (
             src/pgstead/cli/mirror.py src/pgstead/mirror/*"""),
     # The shortest: enough to see that scenarios are still run.
     ("distro", "molecule/distro/* tools/test.py"),
+    ("interrupted", "molecule/interrupted/* tests/infra/interrupted/*"),
     ("maximal", "molecule/maximal/* tests/infra/maximal/*"),
+    ("interrupted mistakes tenancy", "tests/infra/mistakes/wrong.py"),  # what the others import of it
     ("mistakes", "molecule/mistakes/* tests/infra/mistakes/*"),
     ("own-repo", "molecule/own-repo/* tests/own_repo/* tools/from_wheel.py tools/wheel.py"),
     # The only one with tenants and with schema projects.
@@ -38,9 +40,9 @@ TABLE = (
     ("default distro maximal tenancy", """tests/infra/every/test_32_leftovers.py tests/infra/every/test_40_secrets.py
             tests/infra/every/callback/* tests/infra/every/test_51_drift.py"""),
     ("default distro maximal", "tests/infra/every/*"),
-    # One for each source of packages; mistakes has the configurations that the server refuses, own-repo
-    # an instance and a template that are not ours.
-    ("default distro maximal mistakes own-repo", "roles/postgresql/*"),
+    # One for each source of packages; mistakes has the configurations that the server refuses, interrupted the
+    # instances that are half made, own-repo an instance and a template that are not ours.
+    ("default distro interrupted maximal mistakes own-repo", "roles/postgresql/*"),
     (ALL, """.config/molecule/* ansible.cfg meta/runtime.yml playbooks/* plugins/* pyproject.toml requirements.yml
             roles/preflight/* src/* tests/infra/conftest.py tools/check_fresh.py"""),
 )  # fmt: skip

@@ -46,6 +46,8 @@ def test_it_names_the_scenarios_that_exist() -> None:
         ("plugins/doc_fragments/server.py", ""),
         ("playbooks/site.yml", touched.ALL),
         ("molecule/maximal/inventory/hosts.yml", "maximal"),
+        ("tests/infra/mistakes/test_2_host.py", "mistakes"),
+        ("tests/infra/mistakes/wrong.py", "interrupted mistakes tenancy"),
         ("tests/infra/every/test_30_pooler.py", "default distro maximal"),
         ("tests/infra/every/test_51_drift.py", "default distro maximal tenancy"),
         ("tests/clients/python/use_asyncpg.py", "tenancy"),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from wrong import INVENTORY, deployed, refused, refused_together, rows
+from wrong import DECLARED, INVENTORY, deployed, refused, refused_together, rows
 
 Shell = Callable[[str], str]
 # what is changed -> what is said
@@ -36,7 +36,9 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "userlist with an old PgBouncer": (
         {"pgbouncer_auth": "userlist"}, ("write auth_query, or install PgBouncer 1.26.1 or later",),
     ),
-    "address": ({"node_address": "192.0.2.1"}, ("node_address", "write an address of the node itself: 10.213.21.11")),
+    "address": (
+        {"node_address": "192.0.2.1"}, ("node_address", f"write an address of the node itself: {DECLARED.address}"),
+    ),
 }  # fmt: skip
 PORTS = {6432: "pgbouncer_port", 5432: "postgresql_port"}
 

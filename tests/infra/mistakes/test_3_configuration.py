@@ -33,6 +33,7 @@ def contents(node: Any) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def as_declared() -> None:
+    """The node is still fresh when the first test here begins."""
     deployed(INVENTORY)
 
 

@@ -45,7 +45,7 @@ LINTERS = {
     "ansible-lint": ["ansible-lint", "--nocolor", "-qc", ".config/ansible-lint.yml"],
 }  # fmt: skip
 MOLECULE = [str(BIN / "molecule"), "-c", ".config/molecule/config.yml"]
-LONGEST = ["tenancy", "mistakes", "default"]
+LONGEST = ["tenancy", "default", "maximal", "distro"]
 _TOLD = re.compile(r"^(INFO|WARNING|ERROR|CRITICAL) |=+ .*\bin \d+|^\S*(FAILED|ERROR)\b|^E  ")
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 

@@ -21,7 +21,7 @@ TABLE = (
     # Its own tests deploy an inventory that `init` made, and build a mirror.
     ("default", """molecule/default/* tests/infra/default/* inventories/single/* src/pgstead/cli/init.py
             src/pgstead/cli/mirror.py src/pgstead/mirror/*"""),
-    # The shortest: enough to see that scenarios are still run.
+    # The shortest with a converge: enough to see that scenarios are still run.
     ("distro", "molecule/distro/* tools/test.py"),
     ("interrupted", "molecule/interrupted/* tests/infra/interrupted/*"),
     ("maximal", "molecule/maximal/* tests/infra/maximal/*"),

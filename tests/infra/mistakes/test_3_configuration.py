@@ -94,7 +94,7 @@ def test_files_that_an_interrupted_run_wrote_are_read_by_the_next(superuser: Any
     again = deployed(INVENTORY, *wanted)
     assert "changed=1" in again, again
     assert superuser("SHOW work_mem") == "7MB"
-    again = deployed(INVENTORY, *wanted)
+    again = deployed(INVENTORY, *wanted, *SERVER)
     assert "changed=0" in again, again
 
 

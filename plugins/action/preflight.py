@@ -10,11 +10,10 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.pgstead.platform.plugins.module_utils import sqitch
-from ansible_collections.pgstead.platform.plugins.plugin_utils import checks, schema
-from ansible_collections.pgstead.platform.plugins.plugin_utils.schema import Problem
+from ansible_collections.pgstead.platform.plugins.plugin_utils import declaration, host, model, rooms, shape
+from ansible_collections.pgstead.platform.plugins.plugin_utils.rooms import Room
+from ansible_collections.pgstead.platform.plugins.plugin_utils.shape import Problem
 
-_CONTENT = Path(__file__).resolve().parents[2]
 # Inputs of the playbooks, and of `pgstead sandbox`, which reads them from the same inventory.
 _TOOL_VARIABLES = [
     "pgstead_break_lock",
@@ -34,23 +33,25 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
-        roles = Path(self._task.args.get("roles") or _CONTENT / "roles")
-        options, defaults = self._schema(roles)
+        known = rooms.of_play(task_vars)
+        defaults = rooms.defaults(known)
+        guests = self._enabled(known, defaults | task_vars)
+        options = rooms.inputs(known, guests)
         values, problems = self._values(options, defaults, task_vars)
-        problems += self._unknown(options, roles, task_vars)
+        problems += self._unknown(options, known, task_vars)
         # A role's slice that nobody overrides repeats what it is a slice of.
         own = {
             name: option
             for name, option in options.items()
             if option.get("required") or task_vars.get(name, defaults.get(name)) != defaults.get(name)
         }
-        wrong = schema.check(values, own)
+        wrong = declaration.explained(shape.check(values, own), known, guests)
         problems += wrong
         # What is wrong by itself is left out of what is checked against other things; the rest is still checked.
         spoilt = {re.split(r"[.\[]", problem.path)[0] for problem in wrong if "." not in problem.path}
-        sound = checks.sound(values, wrong, self._templated(defaults, defaults | task_vars))
-        projects = self._projects(sound.get("databases") or [], task_vars)
-        further = [*checks.declaration(sound), *projects, *self._host(sound, task_vars, bool(problems))]
+        sound = declaration.sound(values, wrong, self._templated(defaults, defaults | task_vars))
+        sound["inventory_dir"] = task_vars.get("inventory_dir")
+        further = [*declaration.problems(sound, guests), *self._host(sound, guests, task_vars, bool(problems))]
         problems += [problem for problem in further if problem.path not in spoilt]
         result["problems"] = [{"path": p.path, "found": p.found, "expected": p.expected} for p in problems]
         if problems:
@@ -59,15 +60,15 @@ class ActionModule(ActionBase):
             result["msg"] = f"{count}; nothing was changed:\n" + "\n".join(f"- {p}" for p in problems)
         return result
 
-    def _schema(self, roles: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Every role's inputs and their defaults, those of preflight first."""
-        options: dict[str, Any] = {}
-        defaults: dict[str, Any] = {}
-        for spec in sorted(roles.glob("*/meta/argument_specs.yml"), key=lambda p: (p.parts[-3] != "preflight", p)):
-            options |= self._loader.load_from_file(str(spec))["argument_specs"]["main"]["options"]
-            role_defaults = spec.parents[1] / "defaults" / "main.yml"
-            defaults |= self._loader.load_from_file(str(role_defaults), trusted_as_template=True) or {}
-        return options, defaults
+    def _evaluate(self, variables: dict[str, Any]) -> rooms.Evaluate:
+        templar = self._templar.copy_with_new_env(available_variables=variables)
+        return lambda value: templar.template(rooms.trusted(value))
+
+    def _enabled(self, known: tuple[Room, ...], variables: dict[str, Any]) -> list[Room]:
+        try:
+            return rooms.enabled(known, self._evaluate(variables))
+        except AnsibleError as problem:
+            raise AnsibleError(f"`enabled` of a role's meta/room.yml: {problem}") from problem
 
     def _values(
         self, options: dict[str, Any], defaults: dict[str, Any], task_vars: dict[str, Any]
@@ -98,50 +99,26 @@ class ActionModule(ActionBase):
                 found[name] = templar.template(value)
         return found
 
-    def _unknown(self, options: dict[str, Any], roles: Path, task_vars: dict[str, Any]) -> list[Problem]:
+    def _unknown(self, options: dict[str, Any], known: tuple[Room, ...], task_vars: dict[str, Any]) -> list[Problem]:
         """Misspelt variables."""
         platform = Path(task_vars.get("inventory_dir") or ".") / "group_vars" / "all" / "platform.yml"
         declared = list(self._loader.load_from_file(str(platform)) or {}) if platform.is_file() else []
         magic = re.compile(r"__|ansible_|inventory_|role_|play|group|hostvars|omit|vars$|environment|molecule_")
         names = [name for name in task_vars if not magic.match(name)]
-        prefixes = [f"{role.name}_" for role in roles.iterdir() if role.is_dir()]
+        prefixes = [f"{room.name}_" for room in known]
         ignore = list(task_vars.get("preflight_ignore") or [])
-        return list(checks.unknown_variables(names, declared, [*options, *_TOOL_VARIABLES], prefixes, ignore))
+        return list(declaration.unknown_variables(names, declared, [*options, *_TOOL_VARIABLES], prefixes, ignore))
 
-    def _projects(self, databases: list[dict[str, Any]], task_vars: dict[str, Any]) -> list[Problem]:
-        """Schema projects that are none; they lie on the control node."""
-        bases = sqitch.bases(task_vars.get("inventory_dir"))
-        problems = []
-        for i, database in enumerate(databases):
-            if project := database.get("schema_project"):
-                try:
-                    sqitch.parse(sqitch.read(sqitch.locate(project, bases)))
-                except ValueError as problem:
-                    problems.append(Problem(f"databases[{i}].schema_project", repr(project), str(problem)))
-        return problems
-
-    def _host(self, values: dict[str, Any], task_vars: dict[str, Any], others: bool) -> list[Problem]:
+    def _host(
+        self, values: dict[str, Any], guests: list[Room], task_vars: dict[str, Any], others: bool
+    ) -> list[Problem]:
         """Problems of the host; where it cannot be reached, that is one of them if there are others to tell."""
-        kind = values["postgresql_source"]
-        components = values["postgresql_mirror_components"] if kind == "mirror" else ["main"]
-        version = values["postgresql_version"]
-        arguments = {
-            "node_address": values["node_address"],
-            "data_directory": f"/var/lib/postgresql/{version}/{values['postgresql_instance']}",
-            "minor": values["postgresql_minor"],
-            "packages": [
-                f"postgresql-{version}",
-                f"postgresql-client-{version}",
-                "pgbouncer",
-                *values["postgresql_extension_packages"],
-            ],
-            "source": {
-                "kind": kind,
-                "uri": values.get(f"postgresql_{kind}_uri", ""),
-                "suite": values.get(f"postgresql_{kind}_suite", ""),
-                "components": components,
-            },
-        }
+        evaluate = self._evaluate(values)
+        databases = model.expand(values.get("databases") or [], [], guests)["databases"]
+        arguments = {"node_address": values["node_address"], "packages": rooms.packages(guests, evaluate, databases)}
+        for room in guests:
+            if probe := room.code("probe"):
+                arguments |= probe(values)
         try:
             answer = self._execute_module("pgstead.platform.probe", module_args=arguments, task_vars=task_vars)
         except AnsibleConnectionFailure as problem:
@@ -150,4 +127,4 @@ class ActionModule(ActionBase):
             return [Problem("the node", "not reachable", str(problem))]
         if "seen" not in answer:
             raise AnsibleError(str(answer.get("module_stderr") or answer.get("msg") or answer))
-        return list(checks.host(values, answer["seen"]))
+        return list(host.problems(values, answer["seen"], guests, evaluate(rooms.ports(guests))))

@@ -8,9 +8,17 @@ from typing import Any
 from urllib.parse import quote
 
 from ansible.errors import AnsibleFilterError
+from jinja2 import pass_context
+from jinja2.runtime import Context
 
 from ansible_collections.pgstead.platform.plugins.module_utils import pooler, tenants, token
-from ansible_collections.pgstead.platform.plugins.plugin_utils import hba, model, scram, tuning
+from ansible_collections.pgstead.platform.plugins.plugin_utils import hba, model, rooms, scram, tuning
+
+
+@pass_context
+def expanded(context: Context, databases: list[dict[str, Any]], cluster_roles: list[dict[str, Any]]) -> dict[str, Any]:
+    """The declaration with nothing left implicit, the keys of all roles that the play finds among it."""
+    return model.expand(databases, cluster_roles, rooms.of_play(context))
 
 
 def computed_settings(
@@ -177,7 +185,7 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
-            "model": model.expand,
+            "model": expanded,
             "pooled_databases": pooler.pooled_databases,
             "tuning": computed_settings,
             "server_hba": hba.server_lines,

@@ -5,9 +5,9 @@ module: preflight
 short_description: Checks the whole declaration and the host against each other
 description:
   - Reports every problem at once, each with the variable's path, what was found and what to write instead.
+  - What may stand in the declaration is what the roles that are found say in meta/argument_specs.yml and meta/room.yml,
+    roles of the user's own repository among them.
   - Changes nothing.
-options:
-  roles: {description: Directory of the roles whose argument_specs are the schema., type: path}
 author: The pgstead authors
 """
 

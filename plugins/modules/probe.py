@@ -47,6 +47,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.pgstead.platform.plugins.module_utils import node, source
 
+_SERVER = re.compile(r"postgresql-\d+")
+
 
 def offered(module: AnsibleModule, facts: dict[str, Any]) -> dict[str, Any]:
     """What the source has; not asked where everything is installed already."""
@@ -54,11 +56,11 @@ def offered(module: AnsibleModule, facts: dict[str, Any]) -> dict[str, Any]:
     known = source.known_to_apt(names)
     if declared["kind"] == "distro":
         # Without package lists APT cannot know; what it then says itself is clear enough.
-        return {"packages": known, "error": "", "unknown": not known}
+        return {"packages": known, "error": "", "unknown": not any(_SERVER.fullmatch(name) for name in known)}
     suite = declared["suite"] or f"{facts['release']['codename']}-pgdg"
     found = source.offered(declared["uri"], suite, declared["components"], facts["architecture"], names)
     for name, versions in known.items():
-        if not re.fullmatch(r"postgresql-\d+", name):  # the pooler and extensions may come from elsewhere as well
+        if not _SERVER.fullmatch(name):  # the pooler and extensions may come from elsewhere as well
             found["packages"].setdefault(name, []).extend(versions)
     return found
 

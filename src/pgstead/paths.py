@@ -34,17 +34,26 @@ def workspace(new: bool = False) -> Path:
     return next((path for path in candidates if (path / "inventories").is_dir()), here)
 
 
-def contents() -> list[Path]:
-    """Every collection pgstead.platform that Ansible finds from the workspace: first the one that it takes."""
+def configured(setting: str, default: str) -> list[Path]:
+    """Directories that Ansible takes from its environment or the workspace's ansible.cfg."""
     settings = configparser.ConfigParser(interpolation=None, strict=False)
     settings.read(workspace() / "ansible.cfg")
-    default = "~/.ansible/collections:/usr/share/ansible/collections"
-    configured = settings.get("defaults", "collections_path", fallback=default)
-    given = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or configured
-    folders = [workspace() / Path(folder.strip()).expanduser() / "ansible_collections" for folder in given.split(":")]
+    written = str(settings.get("defaults", setting, fallback=default))
+    given = os.environ.get(f"ANSIBLE_{setting.upper()}") or written
+    return [workspace() / Path(folder.strip()).expanduser() for folder in given.split(":")]
+
+
+def collections() -> list[Path]:
+    """Directories that collections are in, by the order in which Ansible looks."""
+    found = configured("collections_path", "~/.ansible/collections:/usr/share/ansible/collections")
     installed = find_spec("ansible_collections")  # by pip; it has no __init__.py and may be in several places
-    folders += map(Path, (installed and installed.submodule_search_locations) or ())
-    found = [folder / "pgstead/platform" for folder in folders]
+    beside = map(Path, (installed and installed.submodule_search_locations) or ())
+    return [*(folder / "ansible_collections" for folder in found), *beside]
+
+
+def contents() -> list[Path]:
+    """Every collection pgstead.platform that Ansible finds from the workspace: first the one that it takes."""
+    found = [folder / "pgstead/platform" for folder in collections()]
     return [path.resolve() for path in found if (path / "playbooks/site.yml").is_file()]
 
 

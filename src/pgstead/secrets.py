@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from pgstead import workspace
 from pgstead.command import Steps
 from pgstead.errors import PgsteadError
 from pgstead.inventory import ansible, environment, vault_password_file
@@ -36,14 +37,25 @@ def vault_file(inventory: Path) -> Path:
 
 
 def names(platform: dict[str, Any]) -> list[str]:
-    """The secrets that a platform.yml needs: a password per login role, the key of tenant tokens where a database has
-    them, the pooler's statistics role, and the key that SCRAM salts are derived from."""
-    databases = platform.get("databases") or []
-    roles = [role for database in databases for role in database.get("roles") or []]
-    roles += platform.get("cluster_roles") or []
-    wanted = [role.get("secret") or role["name"] for role in roles if role.get("login", True)]
-    wanted += [f"{db['name']}_tenant_token" for db in databases if (db.get("tenancy") or {}).get("token")]
-    return [*dict.fromkeys(wanted), "pgbouncer_stats", "scram_salt_key"]
+    """The secrets that a platform.yml needs: a password per login role, and what the enabled roles say they need."""
+    from ansible_collections.pgstead.platform.plugins.plugin_utils import (  # noqa: PLC0415 - only here
+        declaration,
+        model,
+        rooms,
+        shape,
+    )
+
+    known = workspace.rooms()
+    defaults = rooms.defaults(known)
+    guests = rooms.enabled(known, rooms.evaluator(defaults | platform))
+    declared = {"databases": platform.get("databases") or [], "cluster_roles": platform.get("cluster_roles") or []}
+    try:
+        expanded = model.expand(**declared, guests=guests)
+    except (AttributeError, KeyError, TypeError, ValueError):  # preflight will say what is wrong, all of it
+        wrong = shape.check(declared, rooms.inputs(known, guests))
+        sound = declaration.sound(declared, wrong, {"databases": [], "cluster_roles": []})
+        expanded = model.expand(sound["databases"], sound["cluster_roles"], guests)
+    return [secret.name for secret in declaration.wanted(expanded, guests)]
 
 
 def generate(wanted: list[str]) -> dict[str, str]:

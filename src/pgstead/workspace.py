@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pgstead import __version__, paths
 from pgstead.command import console
 from pgstead.inventory import vault_password_file
+
+if TYPE_CHECKING:
+    from ansible_collections.pgstead.platform.plugins.plugin_utils.rooms import Room
 
 _GITIGNORE = """\
 # Vault passwords, logs and caches. The vaults themselves are encrypted: they belong into git, as platform.yml does.
@@ -38,6 +42,14 @@ def furnish() -> list[str]:
     for name in missing:
         (paths.workspace() / name).write_text(files[name])
     return missing
+
+
+def rooms() -> tuple[Room, ...]:
+    """What roles bring: those of the content, of other collections, and of the workspace's own."""
+    from ansible_collections.pgstead.platform.plugins.plugin_utils import rooms as found  # noqa: PLC0415 - few ask
+
+    own = paths.configured("roles_path", "roles")
+    return found.find(found.folders(paths.collections(), own, [paths.workspace()]))
 
 
 def tell_ansible(inventory: Path) -> None:

@@ -24,5 +24,5 @@ def load(path: Path) -> Any:
 
 def options(role: Path) -> dict[str, Any]:
     """The role's inputs as argument_specs has them."""
-    found: dict[str, Any] = load(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
-    return found
+    (spec,) = load(role / "meta" / "argument_specs.yml")["argument_specs"].values()
+    return dict(spec["options"])

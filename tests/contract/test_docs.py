@@ -7,7 +7,7 @@ from pathlib import Path
 
 import generate
 import pytest
-from conftest import HOME, ROLES, load
+from conftest import HOME, ROLES, load, options
 
 from pgstead import __version__
 from pgstead.cli import root
@@ -67,7 +67,7 @@ def test_pgstead_commands_in_documents_exist() -> None:
 def test_inputs_in_documents_exist() -> None:
     known = set()
     for role in ROLES:
-        known |= set(load(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"])
+        known |= set(options(role))
     prefixes = "|".join(role.name for role in ROLES)
     for path in DOCUMENTS:
         for name in re.findall(rf"`((?:{prefixes})_\w+)(?::[^`]*)?`", text(path)):

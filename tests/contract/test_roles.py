@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from conftest import HOME, ROLES, load, options
-from jinja2.nativetypes import NativeEnvironment
 
-from ansible_collections.pgstead.platform.plugins.plugin_utils.schema import RULES
+from ansible_collections.pgstead.platform.plugins.plugin_utils import rooms
 from pgstead import mirror
 
 
@@ -81,33 +81,27 @@ def test_every_task_has_a_name_and_no_failure_is_hidden() -> None:
         assert not hiding.search(path.read_text()), path
 
 
-def test_what_argument_specs_cannot_say_is_said_of_inputs_that_exist() -> None:
-    known: list[str] = []
-
-    def walk(prefix: str, level: dict[str, Any]) -> None:
-        for name, option in level.items():
-            many = "[0]" if option["type"] == "list" else ""
-            known.extend([f"{prefix}{name}", f"{prefix}{name}{many}"])
-            walk(f"{prefix}{name}{many}.", option.get("options") or {})
-
-    for role in ROLES:
-        walk("", options(role))
-    assert [rule for rule in RULES if not any(re.fullmatch(rule, path) for path in known)] == []
+def test_a_role_says_what_it_brings_of_inputs_that_exist_and_in_words_that_are_known(role: Path) -> None:
+    said = load(role / "meta/room.yml")
+    assert set(said) <= {"enabled", "inputs", "declares", "secrets", "packages", "server", "ports", "checks"}
+    rooms.of_role(role)  # fails where an input does not exist
+    shown = {key for option in _all(said.get("declares") or {}) for key in option}
+    ours = {"between", "unit", "also", "match", "write", "keys", "form", "each"}
+    assert shown <= ours | {"type", "elements", "default", "choices", "required", "description", "options"}
+    assert all(option.get("description") for option in _all(said.get("declares") or {}))
 
 
-def test_the_mirror_has_what_the_roles_install() -> None:
-    variables = {"postgresql_version": 16}
-    render = NativeEnvironment().from_string
-    defaults = load(HOME / "roles/postgresql/defaults/main.yml")
-    variables["postgresql_extension_packages"] = [
-        render(name).render(variables) for name in defaults["postgresql_extension_packages"]
-    ]
-    wanted = set(
-        render(load(HOME / "roles/postgresql/vars/main.yml")["__postgresql_packages"].strip()).render(variables)
-    )
+def _all(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for option in options.values():
+        yield option
+        yield from _all(option.get("options") or {})
+
+
+def test_the_mirror_has_what_the_roles_install_and_tasks_name_no_package_themselves() -> None:
+    offered = mirror.packages((16, 17))
+    assert {f"postgresql-{v}{more}" for v in (16, 17) for more in ("", "-pgvector")} <= set(offered)
+    assert {"pgbouncer", "sqitch", "python3-psycopg2", "postgresql-common"} <= set(offered)
+    named = set()
     for path in HOME.glob("roles/*/tasks/*.yml"):
-        named = re.findall(r"ansible\.builtin\.apt:\n\s+name: \[(.+)\]", path.read_text())
-        wanted |= {name.strip() for names in named for name in names.split(",")}
-    assert {"postgresql-16", "postgresql-16-pgvector", "pgbouncer"} <= wanted
-    offered = {name.format(v=16) for name in (*mirror.PACKAGES, *mirror.COMMON_PACKAGES)}
-    assert wanted - {"ca-certificates"} == offered  # that one only to reach PGDG over TLS
+        named |= set(re.findall(r"ansible\.builtin\.apt:\n\s+name: (.+)", path.read_text()))
+    assert {name for name in named if "{{" not in name} == {"ca-certificates"}  # only to reach PGDG over TLS

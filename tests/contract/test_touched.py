@@ -40,7 +40,7 @@ def test_it_names_the_scenarios_that_exist() -> None:
         ("roles/pgbouncer/README.md", ""),
         ("plugins/modules/pooler.py", "default maximal own-repo tenancy"),
         ("roles/schema/tasks/run.yml", "tenancy"),
-        ("plugins/plugin_utils/schema.py", touched.ALL),  # of declarations, not of databases
+        ("plugins/plugin_utils/shape.py", touched.ALL),
         ("plugins/module_utils/pg.py", touched.ALL),
         ("roles/tenancy/files/sql/vectors.sql", "tenancy"),
         ("plugins/doc_fragments/server.py", ""),

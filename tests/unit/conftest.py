@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from ansible_collections.pgstead.platform.plugins.plugin_utils import rooms
 from pgstead import cli
 
 HOME = Path(__file__).resolve().parents[2]
@@ -68,10 +68,7 @@ def make_home(target: Path) -> Path:
 @pytest.fixture(scope="session")
 def options() -> dict[str, Any]:
     """Every input of every role: the schema that platform.yml is checked against."""
-    found: dict[str, Any] = {}
-    for path in sorted(HOME.glob("roles/*/meta/argument_specs.yml")):
-        found |= yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"]
-    return found
+    return rooms.inputs(rooms.own())
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import hmac
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from psycopg2.extensions import parse_dsn
 from ansible_collections.pgstead.platform.plugins.filter.platform import FilterModule
 
 FILTERS = FilterModule().filters()
+# The filter gets from Jinja what the play knows.
+FILTERS["model"] = partial(FILTERS["model"], {})
 
 AWKWARD = [
     "plain",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.pgstead.platform.plugins.plugin_utils import schema
+from ansible_collections.pgstead.platform.plugins.plugin_utils import shape
 from pgstead import __version__, inventory, secrets, workspace
 from pgstead.errors import Exit, PgsteadError
 
@@ -50,7 +50,7 @@ def test_an_inventory_is_made_whole_its_secrets_encrypted(home: Path, run: Any, 
         "shop_app", "shop_migrator", "shop_readonly", "operator", "pgbouncer_stats", "scram_salt_key"}  # fmt: skip
     assert len(set(opened["secrets"].values())) == 6
     assert all(len(secret) >= 32 for secret in opened["secrets"].values())
-    assert schema.check(platform | opened, options) == []
+    assert shape.check(platform | opened, options) == []
 
 
 @pytest.fixture

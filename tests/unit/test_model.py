@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.pgstead.platform.plugins.module_utils import pooler
-from ansible_collections.pgstead.platform.plugins.plugin_utils import model, schema
+from ansible_collections.pgstead.platform.plugins.plugin_utils import model, shape
 
 SHOP = {
     "name": "shop",
@@ -181,7 +181,7 @@ def test_every_spelling_that_the_schema_lets_through_means_the_same(
     options: dict[str, Any], spelling: dict[str, Any], plain: dict[str, Any]
 ) -> None:
     databases = [{"name": "shop", "roles": [{"name": "app"}]} | spelling]
-    if schema.check({"databases": databases, "secrets": {}}, options):
+    if shape.check({"databases": databases, "secrets": {}}, options):
         return  # refused: nothing to understand
     expected = model.expand([{"name": "shop", "roles": [{"name": "app"}]} | plain], [])
     found = model.expand(databases, [])

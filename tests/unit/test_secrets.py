@@ -22,11 +22,13 @@ ALWAYS = ["pgbouncer_stats", "scram_salt_key"]
         ({"databases": [{"roles": [{"name": "r"}]}], "cluster_roles": [{"name": "c", "secret": "r"}]}, ["r", *ALWAYS]),
         ({"databases": [{"name": "a", "tenancy": {"token": True}}]}, ["a_tenant_token", *ALWAYS]),
         ({"databases": [{"name": "a", "tenancy": {"token": False}}, {"name": "b", "tenancy": None}]}, ALWAYS),
+        ({"databases": [{"name": "a", "pool": {"size": "many"}}], "cluster_roles": [{"name": "c"}]}, ["c", *ALWAYS]),
+        ({"databases": ["a", {"name": "b", "poll": {}, "roles": [{"name": "r"}]}]}, ["r", *ALWAYS]),
         ({"cluster_roles": [{"name": "c"}, {"name": "group", "login": False}]}, ["c", *ALWAYS]),
     ],
 )
 def test_everyone_who_logs_in_needs_a_secret_once(platform: dict[str, Any], names: list[str]) -> None:
-    assert secrets.names(platform) == names
+    assert sorted(secrets.names(platform)) == sorted(names)
 
 
 def test_generated_secrets_are_long_all_different_and_need_no_quotes() -> None:

@@ -17,21 +17,18 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from pgstead import paths
+from pgstead import paths, workspace
 from pgstead.command import Steps
 from pgstead.errors import PgsteadError
 from pgstead.sandbox import image
 
 PGDG_KEY = "roles/postgresql/files/apt.postgresql.org.asc"
 PGDG_URI = "https://apt.postgresql.org/pub/repos/apt"
-
-# What the roles install, version by version: tests/contract compares this with the roles.
-PACKAGES = ("postgresql-{v}", "postgresql-client-{v}", "postgresql-{v}-pgvector")
-COMMON_PACKAGES = ("postgresql-common", "pgbouncer", "python3-psycopg2", "sqitch", "libdbd-pg-perl")
 
 
 @dataclass(frozen=True)
@@ -73,6 +70,17 @@ _TOOLS = Artefact(
 def suite_of(release: image.Release) -> str:
     """The suite name of the repository, as PGDG names it."""
     return f"{release.suite}-pgdg"
+
+
+def packages(majors: Iterable[int]) -> list[str]:
+    """What the roles install that are found from the workspace, of these major versions."""
+    from ansible_collections.pgstead.platform.plugins.plugin_utils import rooms  # noqa: PLC0415 - only here
+
+    known = workspace.rooms()
+    found: list[str] = []
+    for major in majors:
+        found += rooms.packages(known, rooms.evaluator(rooms.defaults(known) | {"postgresql_version": major}))
+    return list(dict.fromkeys(found))
 
 
 def build(
@@ -117,8 +125,7 @@ def build(
         if source == "pgdg":
             with steps.step(f"Downloading PGDG's packages for {release.name}"):
                 shutil.copy(pgdg_key or paths.content(PGDG_KEY), work / "pgdg.asc")
-                names = [p.format(v=v) for v in majors for p in PACKAGES]
-                script = ["fetch-pgdg.sh", pgdg_uri, suite_of(release), *names, *COMMON_PACKAGES]
+                script = ["fetch-pgdg.sh", pgdg_uri, suite_of(release), *packages(majors)]
                 _in_container(base, work, steps, (), script)
         else:
             _from_registries(release, base, work, steps)

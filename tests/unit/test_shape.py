@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from ansible_collections.pgstead.platform.plugins.module_utils import words
-from ansible_collections.pgstead.platform.plugins.plugin_utils import schema
+from ansible_collections.pgstead.platform.plugins.plugin_utils import shape
 
 HOME = Path(__file__).resolve().parents[2]
 SECRETS = {"app": "hunter2hunter2"}
@@ -28,7 +28,7 @@ def pool(**entry: Any) -> dict[str, Any]:
 @pytest.fixture
 def wrong(options: dict[str, Any]) -> Any:
     """wrong(declared): the problems as text."""
-    return lambda declared: [str(problem) for problem in schema.check({"secrets": SECRETS, **declared}, options)]
+    return lambda declared: [str(problem) for problem in shape.check({"secrets": SECRETS, **declared}, options)]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_everything_wrong_is_told_at_once_each_thing_once(wrong: Any) -> None:
 
 
 def test_documentation_markup_stays_out_of_messages(options: dict[str, Any]) -> None:
-    (problem,) = schema.check({}, options)
+    (problem,) = shape.check({}, options)
     assert problem.path == "secrets"
     assert "scram_salt_key" in problem.expected
     assert "C(" not in problem.expected
@@ -189,5 +189,5 @@ def test_the_nearest_name_is_found_where_there_is_one(options: dict[str, Any], n
 
 
 def test_long_values_are_shortened() -> None:
-    assert schema.shown("x" * 500) == "'" + "x" * 56 + "..."
-    assert schema.shown("x" * 50) == "'" + "x" * 50 + "'"
+    assert shape.shown("x" * 500) == "'" + "x" * 56 + "..."
+    assert shape.shown("x" * 50) == "'" + "x" * 50 + "'"

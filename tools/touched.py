@@ -17,7 +17,7 @@ TABLE = (
     # What no deploy reads, or what lint, unit and contract, make up, make bench and tests/long try.
     ("", """*.md docs/* LICENSE Makefile galaxy.yml .gitignore .ci/* .config/ansible-lint* .config/yamllint.yml bench/*
             inventories/sandbox/* src/pgstead/cli/completion.py tests/unit/* tests/contract/* tests/long/*
-            plugins/doc_fragments/* tools/bootstrap.sh tools/generate.py tools/touched.py"""),
+            tests/house/* plugins/doc_fragments/* tools/bootstrap.sh tools/generate.py tools/touched.py"""),
     # Its own tests deploy an inventory that `init` made, and build a mirror.
     ("default", """molecule/default/* tests/infra/default/* inventories/single/* src/pgstead/cli/init.py
             src/pgstead/cli/mirror.py src/pgstead/mirror/*"""),

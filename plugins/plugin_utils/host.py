@@ -57,6 +57,7 @@ def _address(values: dict[str, Any], seen: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _ports(values: dict[str, Any], seen: dict[str, Any], ports: list[dict[str, Any]]) -> Iterator[Problem]:
+    ports = [port for port in ports if values.get(port["input"]) is not None]
     users = [port["user"] for port in ports]
     for entry in ports:
         port = int(values[entry["input"]])

@@ -72,7 +72,7 @@ def expand(
         {"databases": [...], "roles": [...]}: every role once, with its database ("" for cluster roles).
     """
     guests = list(rooms.own() if guests is None else guests)
-    options = rooms.inputs(guests)
+    options = rooms.inputs([room for room in guests if room.name == rooms.PLATFORM], guests)
     database_option = {"type": "dict", "options": options["databases"]["options"]}
     cluster_option = {"type": "dict", "options": options["cluster_roles"]["options"]}
     role_option = {"type": "dict", "options": database_option["options"]["roles"]["options"]}

@@ -10,7 +10,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import yaml
 from . import shape
 
 CONTENT = Path(__file__).resolve().parents[2]
+PLATFORM = "preflight"  # the role whose inputs are the declaration: `databases`, `cluster_roles` and the like
 _CODE = Path("plugins", "plugin_utils")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Evaluate = Callable[[Any], Any]  # of a value with Jinja in it
@@ -31,16 +32,23 @@ class Room:
     Args:
         role: its directory.
         says: its meta/room.yml.
-        inputs: its options as argument_specs has them, with the ranges and forms that room.yml adds.
     """
 
     role: Path
     says: dict[str, Any]
-    inputs: dict[str, Any]
 
     @property
     def name(self) -> str:
         return self.role.name
+
+    @cached_property
+    def inputs(self) -> dict[str, Any]:
+        """Its options as argument_specs has them, with the ranges and forms that room.yml adds."""
+        specs = _read(self.role / "meta" / "argument_specs.yml").get("argument_specs") or {}
+        found = next((spec.get("options") or {} for spec in specs.values()), {})
+        for path, more in (self.says.get("inputs") or {}).items():
+            _option(found, path).update(more)
+        return found
 
     def code(self, function: str) -> Callable[..., Any] | None:
         """A function of plugin_utils/<room>.py in the room's collection, where it has one."""
@@ -62,12 +70,7 @@ def _read(path: Path) -> Any:
 @cache
 def of_role(role: Path) -> Room:
     """The room that a role is."""
-    says = _read(role / "meta" / "room.yml")
-    specs = _read(role / "meta" / "argument_specs.yml").get("argument_specs") or {}
-    inputs = next((spec.get("options") or {} for spec in specs.values()), {})
-    for path, more in (says.get("inputs") or {}).items():
-        _option(inputs, path).update(more)
-    return Room(role, says, inputs)
+    return Room(role, _read(role / "meta" / "room.yml"))
 
 
 @cache
@@ -156,11 +159,14 @@ def trusted(value: Any) -> Any:
 
 def defaults(rooms: Iterable[Room]) -> dict[str, Any]:
     """Defaults of all inputs, expressions not evaluated."""
-    return {
-        name: trusted(value)
-        for room in rooms
-        for name, value in _read(room.role / "defaults" / "main.yml").items()
-    }  # fmt: skip
+    from ansible.parsing.dataloader import DataLoader  # noqa: PLC0415
+
+    loader = DataLoader()
+    found: dict[str, Any] = {}
+    for room in rooms:
+        if (file := room.role / "defaults" / "main.yml").is_file():
+            found |= loader.load_from_file(str(file), trusted_as_template=True) or {}
+    return found
 
 
 # ---- what they bring ------------------------------------------------------------------------------------
@@ -186,7 +192,9 @@ def _option(options: dict[str, Any], path: str) -> dict[str, Any]:
     """The option at a path; of `client_networks[]`, a list without options, what is said of each element."""
     option: dict[str, Any] = {"options": options}
     for part in path.split("."):
-        option = option["options"][part.removesuffix("[]")]
+        option = option.get("options", {}).get(part.removesuffix("[]"))
+        if option is None:
+            raise ValueError(f"a meta/room.yml speaks of {path}, which no role has")
     return option.setdefault("each", {}) if path.endswith("[]") and "options" not in option else option
 
 

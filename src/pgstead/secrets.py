@@ -38,6 +38,8 @@ def vault_file(inventory: Path) -> Path:
 
 def names(platform: dict[str, Any]) -> list[str]:
     """The secrets that a platform.yml needs: a password per login role, and what the enabled roles say they need."""
+    from ansible.errors import AnsibleError  # noqa: PLC0415
+
     from ansible_collections.pgstead.platform.plugins.plugin_utils import (  # noqa: PLC0415 - only here
         declaration,
         model,
@@ -47,7 +49,16 @@ def names(platform: dict[str, Any]) -> list[str]:
 
     known = workspace.rooms()
     defaults = rooms.defaults(known)
-    guests = rooms.enabled(known, rooms.evaluator(defaults | platform))
+    evaluate = rooms.evaluator(defaults | platform)
+
+    def probably(value: Any) -> Any:
+        """A secret too many harms nobody, where only a host's own variables can say."""
+        try:
+            return evaluate(value)
+        except AnsibleError:
+            return True
+
+    guests = rooms.enabled(known, probably)
     declared = {"databases": platform.get("databases") or [], "cluster_roles": platform.get("cluster_roles") or []}
     try:
         expanded = model.expand(**declared, guests=guests)

@@ -84,7 +84,7 @@ def test_every_task_has_a_name_and_no_failure_is_hidden() -> None:
 def test_a_role_says_what_it_brings_of_inputs_that_exist_and_in_words_that_are_known(role: Path) -> None:
     said = load(role / "meta/room.yml")
     assert set(said) <= {"enabled", "inputs", "declares", "secrets", "packages", "server", "ports", "checks"}
-    rooms.of_role(role)  # fails where an input does not exist
+    assert rooms.of_role(role).inputs  # fails where an input does not exist
     shown = {key for option in _all(said.get("declares") or {}) for key in option}
     ours = {"between", "unit", "also", "match", "write", "keys", "form", "each"}
     assert shown <= ours | {"type", "elements", "default", "choices", "required", "description", "options"}

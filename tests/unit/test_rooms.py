@@ -13,7 +13,7 @@ DEPOT = {"type": "dict", "options": {"keep_days": {"type": "int", "default": 30}
 
 
 def room(name: str, **says: Any) -> Room:
-    return Room(Path("/theirs/roles") / name, says, {})
+    return Room(Path("/theirs/roles") / name, says)
 
 
 def guests(*further: Room) -> list[Room]:
@@ -113,3 +113,9 @@ def test_what_the_server_must_have_is_united() -> None:
 def test_the_pooler_comes_in_by_peer_as_the_server_s_default_has_it() -> None:
     defaults = yaml.safe_load((rooms.CONTENT / "roles/postgresql/defaults/main.yml").read_text())
     assert rooms.server(rooms.own())["peer_roles"] == defaults["postgresql_peer_roles"]
+
+
+def test_what_speaks_of_something_that_does_not_exist_says_of_what() -> None:
+    for depot in (room("depot", declares={"databses[].depot": DEPOT}), room("depot", inputs={"depot_prot": {}})):
+        with pytest.raises(ValueError, match=r"a meta/room.yml speaks of (databses\[\]|depot_prot), which no role has"):
+            rooms.inputs(guests(depot))

@@ -97,7 +97,7 @@ def sound(values: dict[str, Any], wrong: list[Problem], defaults: dict[str, Any]
 
     Args:
         values: every variable.
-        wrong: what `schema.check` found.
+        wrong: what `shape.check` found.
         defaults: what stands in for a variable that is wrong or has no value; of the lists of databases and cluster
             roles only the wrong entries are, by some that declare nothing (positions are part of messages).
     """

@@ -80,12 +80,12 @@ def own() -> tuple[Room, ...]:
 
 
 def find(folders: Iterable[Path]) -> tuple[Room, ...]:
-    """The rooms among the roles of these folders, of each name the first, by name."""
+    """The rooms among the roles of these folders, of each name the first: the platform's own, then by name."""
     found: dict[str, Path] = {}
     for folder in folders:
         for file in sorted(folder.glob("*/meta/room.yml")):
             found.setdefault(file.parents[1].name, file.parents[1])
-    return tuple(of_role(found[name]) for name in sorted(found))
+    return tuple(of_role(found[name]) for name in sorted(found, key=lambda name: (name != PLATFORM, name)))
 
 
 def folders(collections: Iterable[str | Path], roles: Iterable[str | Path], workspace: Iterable[Path]) -> list[Path]:

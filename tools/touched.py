@@ -38,7 +38,8 @@ TABLE = (
     ("default maximal own-repo tenancy", "roles/pgbouncer/* plugins/*pooler*"),
     # As their molecule.yml name them.
     ("default distro maximal tenancy", """tests/infra/every/test_32_leftovers.py tests/infra/every/test_40_secrets.py
-            tests/infra/every/callback/* tests/infra/every/test_51_drift.py"""),
+            tests/infra/every/callback/* tests/infra/every/test_51_drift.py tests/infra/every/test_52_checks.py
+            tests/infra/every/titles.yml"""),
     ("default distro maximal", "tests/infra/every/*"),
     # One for each source of packages; mistakes has the configurations that the server refuses, interrupted the
     # instances that are half made, own-repo an instance and a template that are not ours.

@@ -66,12 +66,31 @@ def verifier(passwords: dict[str, str], role: str, secret: str = "", iterations:
         raise AnsibleFilterError(str(problem)) from problem
 
 
-def logins(roles: list[dict[str, Any]], secrets: dict[str, str]) -> dict[str, str]:
+def passwords(roles: list[dict[str, Any]], secrets: dict[str, str]) -> dict[str, str]:
     """The passwords of these roles by the names of their secrets, and no other secret: for who logs in on the node."""
     try:
         return {role["secret"]: secrets[role["secret"]] for role in roles}
     except KeyError as problem:
         raise AnsibleFilterError(f"secrets.{problem.args[0]} is missing from vault.yml") from problem
+
+
+def logins(expanded: dict[str, Any], endpoint: str) -> list[dict[str, Any]]:
+    """Every login that a role can try at an endpoint, as a check of C(login) takes it but for the address."""
+    return [
+        {
+            "role": role["name"],
+            "secret": role["secret"],
+            "database": database["name"],
+            "expected": "in" if endpoint in role["endpoints"] else "refused",
+            # Whether it is tried what the role can do inside, and become.
+            "powerless": role["kind"] in ("app", "readonly"),
+            "owner": database["owner"],
+            "writers": role["writers"],
+        }
+        for role in model.login_roles(expanded)
+        for database in expanded["databases"]
+        if role["database"] in ("", database["name"])
+    ]
 
 
 def token_keys(
@@ -194,7 +213,8 @@ class FilterModule:
             "setting": quoted_setting,
             "template": template_of,
             "scram": verifier,
-            "passwords": logins,
+            "passwords": passwords,
+            "logins": logins,
             "token_keys": token_keys,
             "url": url,
             "env": env,

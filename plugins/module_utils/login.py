@@ -63,34 +63,23 @@ def as_dicts(lines: list[Line]) -> list[dict[str, Any]]:
     return [asdict(line) for line in lines]
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """Where to log in.
+def login(asked: dict[str, Any], password: str) -> Any:
+    """A connection in autocommit mode.
 
     Args:
-        name: "pooled" or "direct".
-        host: address.
-        port: port.
-    """
-
-    name: str
-    host: str
-    port: int
-
-
-def login(endpoint: Endpoint, database: str, role: str, password: str, sslmode: str = "require") -> Any:
-    """A connection in autocommit mode.
+        asked: `host`, `port`, `database`, `role`, perhaps `sslmode`.
+        password: of the role.
 
     Raises:
         pg.Error: refused, or not reachable.
     """
     return pg.login(
-        host=endpoint.host,
-        port=endpoint.port,
-        dbname=database,
-        user=role,
+        host=asked["host"],
+        port=asked["port"],
+        dbname=asked["database"],
+        user=asked["role"],
         password=password,
-        sslmode=sslmode,
+        sslmode=asked.get("sslmode", "require"),
         application_name="pgstead verify",
     )
 
@@ -124,22 +113,34 @@ def is_refusal(problem: Exception) -> bool:
     return bool(_REFUSALS.match(short(problem)))
 
 
-def check_logins(model: dict[str, Any], endpoint: Endpoint, passwords: dict[str, str]) -> list[Line]:
-    """For every login role: that it gets in here if declared, and does not if not; and what it cannot do inside.
+def check(asked: dict[str, Any], password: str, said: dict[str, Any]) -> list[Line]:
+    """That a role gets in where it is expected to, with its own password alone, or does not where it is not.
 
     Args:
-        model: as model expands it.
-        endpoint: the pooled or the direct one.
-        passwords: by the roles' `secret`.
+        asked: as of login(); `expected`, "in" or "refused"; and where the role is to be without power inside,
+            `powerless`, the `owner` of the database, and whether the role has `writers`.
+        password: of the role.
+        said: area, title and fix of the first line.
     """
-    lines: list[Line] = []
-    owners = {database["name"]: database["owner"] for database in model["databases"]}
-    for role in model["roles"]:
-        if not role["login"]:
-            continue
-        area = f"role {role['name']}"
-        for database in [role["database"]] if role["database"] else owners:
-            lines += _check_role(role, area, database, owners[database], endpoint, passwords)
+    area, answer, connection = said["area"], *_answer(asked, password)
+    if asked["expected"] == "refused":
+        if connection:
+            connection.close()
+        return [Line(area, said["title"], answer.refused, answer.text, said["fix"])]
+    if not connection:
+        return [Line(area, said["title"], False, answer.text, said["fix"])]
+    lines = [Line(area, said["title"], True, f"{answer.text}, over TLS")]
+    answer, wrong = _answer(asked, password + "x")
+    if wrong:
+        wrong.close()
+    fix = "look for `trust` in hba files; where nobody is refused, see why the connection failed"
+    lines.append(Line(area, "is refused with a wrong password", answer.refused, answer.text, fix))
+    if asked.get("powerless"):
+        try:
+            lines.append(_cannot(connection, area, asked))
+        except pg.Error as problem:  # the connection broke
+            lines.append(Line(area, HARMLESS, False, short(problem), "see the server's log"))
+    connection.close()
     return lines
 
 
@@ -156,11 +157,11 @@ class _Answer:
     refused: bool
 
 
-def _answer(endpoint: Endpoint, database: str, role: str, password: str) -> tuple[_Answer, Any]:
+def _answer(asked: dict[str, Any], password: str) -> tuple[_Answer, Any]:
     """What a login gets, and the connection, None where there is none."""
     for wait in (1, 1, 0):  # seconds
         try:
-            return _Answer("logged in", False), _served(endpoint, database, role, password)
+            return _Answer("logged in", False), _served(asked, password)
         except pg.Error as problem:
             answer = _Answer(short(problem), is_refusal(problem))
         if STALE not in answer.text and answer.text != DROPPED:
@@ -169,9 +170,9 @@ def _answer(endpoint: Endpoint, database: str, role: str, password: str) -> tupl
     return answer, None
 
 
-def _served(endpoint: Endpoint, database: str, role: str, password: str) -> Any:
+def _served(asked: dict[str, Any], password: str) -> Any:
     """A connection that a server answers on: the pooler lets clients in before it has one."""
-    connection = login(endpoint, database, role, password)
+    connection = login(asked, password)
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -184,36 +185,7 @@ def _served(endpoint: Endpoint, database: str, role: str, password: str) -> Any:
     return connection
 
 
-def _check_role(
-    role: dict[str, Any], area: str, database: str, owner: str, endpoint: Endpoint, passwords: dict[str, str]
-) -> list[Line]:
-    by = f"by the {endpoint.name} URL"
-    password = passwords[role["secret"]]
-    answer, connection = _answer(endpoint, database, role["name"], password)
-    if endpoint.name not in role["endpoints"]:
-        if connection:
-            connection.close()
-        fix = f"deploy; or declare endpoints: [{endpoint.name}] if it may"
-        return [Line(area, f"is refused {by}", answer.refused, answer.text, fix)]
-    if not connection:
-        fix = "deploy; then compare vault.yml with the stored password"
-        return [Line(area, f"logs in to {database} {by}", False, answer.text, fix)]
-    lines = [Line(area, f"logs in to {database} {by}", True, f"{answer.text}, over TLS")]
-    answer, wrong = _answer(endpoint, database, role["name"], password + "x")
-    if wrong:
-        wrong.close()
-    fix = "look for `trust` in hba files; where nobody is refused, see why the connection failed"
-    lines.append(Line(area, "is refused with a wrong password", answer.refused, answer.text, fix))
-    if role["kind"] in ("app", "readonly"):
-        try:
-            lines.append(_cannot(connection, area, role, owner))
-        except pg.Error as problem:  # the connection broke
-            lines.append(Line(area, HARMLESS, False, short(problem), "see the server's log"))
-    connection.close()
-    return lines
-
-
-def _cannot(connection: Any, area: str, role: dict[str, Any], owner: str) -> Line:
+def _cannot(connection: Any, area: str, asked: dict[str, Any]) -> Line:
     """What neither an app nor a readonly role may do, tried for real in transactions that are rolled back."""
     attempts = {
         "create a table": "CREATE TABLE public.pgstead_probe ()",
@@ -221,11 +193,11 @@ def _cannot(connection: Any, area: str, role: dict[str, Any], owner: str) -> Lin
         "create a schema": "CREATE SCHEMA pgstead_probe",
         "read password hashes": "SELECT rolpassword FROM pg_catalog.pg_authid LIMIT 1",
         "run programs": "COPY (SELECT 1) TO PROGRAM 'true'",
-        "become the owner": f'SET LOCAL ROLE "{owner}"',
+        "become the owner": f'SET LOCAL ROLE "{asked["owner"]}"',
         "become superuser": 'SET LOCAL ROLE "postgres"',
         "create roles": "CREATE ROLE pgstead_probe",
     }
-    if not role["writers"]:
+    if not asked["writers"]:
         attempts["make a large object"] = "SELECT lo_create(0)"
     answers = {what: refusal(connection, statement) for what, statement in attempts.items()}
     allowed = [

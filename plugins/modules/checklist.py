@@ -6,7 +6,7 @@ short_description: Shows the checklist of a node, and fails where a line does no
 description:
   - Runs on the control node alone.
 options:
-  lines: {description: "Lines of the C(pgstead_verify_...) modules.", type: list, elements: dict, required: true}
+  lines: {description: "Lines of the module C(checks).", type: list, elements: dict, required: true}
   urls: {description: The node's URLs with masked passwords., type: list, elements: dict, default: []}
 author: The pgstead authors
 """
@@ -14,7 +14,7 @@ author: The pgstead authors
 EXAMPLES = r"""
 - name: Show what the roles' verify tasks found
   pgstead.platform.checklist:
-    lines: "{{ postgresql_checklist.lines + pgbouncer_checklist.lines }}"
+    lines: "{{ __postgresql_checklist.lines + __pgbouncer_checklist.lines }}"
 """
 
 RETURN = r"""

@@ -26,7 +26,7 @@ options:
               type: bool, default: false}
   lock_seconds: {description: How long a table's lock is waited for before others are let by., type: int, default: 2}
   attempts: {description: How often it is tried again., type: int, default: 10}
-  queries: {description: "What is asked: C(isolation.sql).", type: str, required: true}
+  queries: {description: "What is asked: C(isolation.sql) and C(guard.sql).", type: str, required: true}
   fingerprints: {description: "What is compared: C(fingerprint.sql).", type: str, required: true}
 extends_documentation_fragment:
   - pgstead.platform.declaration.databases
@@ -44,7 +44,9 @@ EXAMPLES = r"""
     sql:
       tenancy: "{{ lookup('ansible.builtin.file', 'sql/tenancy.sql') }}"
       context: "{{ lookup('ansible.builtin.file', 'sql/context.sql') }}"
-    queries: "{{ lookup('ansible.builtin.file', 'sql/isolation.sql') }}"
+    queries: |
+      {{ lookup('ansible.builtin.file', 'sql/isolation.sql') }}
+      {{ lookup('ansible.builtin.file', 'checks/guard.sql') }}
     fingerprints: "{{ lookup('ansible.builtin.file', role_path ~ '/../postgresql/files/sql/fingerprint.sql') }}"
 """
 
@@ -257,8 +259,7 @@ class Database:
 
     def report(self) -> None:
         """Notes on what is left."""
-        missing = self._ask("guard")[0]["wrong"]
-        if missing and not self.admin["super"]:
+        if not self.admin["super"] and not self._ask("guard")[0]["ok"]:
             self.notes.append(
                 f"{self.name}: there is no DDL guard, because {self.admin['name']} may not create event triggers here; "
                 "a table that arrives is isolated by the next deploy"

@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.pgstead.platform.plugins.filter import platform
 from ansible_collections.pgstead.platform.plugins.module_utils import login, pg
 from ansible_collections.pgstead.platform.plugins.plugin_utils import model
 
 MODEL = model.expand([{"name": "shop", "roles": [{"name": "app"}, {"name": "mig", "kind": "migrator"}]}], [])
 PASSWORDS = {"app": "secret-app", "mig": "secret-mig"}
-POOLED, DIRECT = login.Endpoint("pooled", "db1", 6432), login.Endpoint("direct", "db1", 5432)
+PORTS = {"pooled": 6432, "direct": 5432}
+POOLED, DIRECT = PORTS
 
 
 class Refused(pg.Error):  # type: ignore[misc]
@@ -63,9 +65,13 @@ class Server:
 def lines(monkeypatch: pytest.MonkeyPatch) -> Any:
     """lines(server, endpoint): (role, statement, whether it holds)."""
 
-    def check(server: Server, endpoint: login.Endpoint) -> list[tuple[str, str, bool]]:
+    def check(server: Server, endpoint: str) -> list[tuple[str, str, bool]]:
         monkeypatch.setattr(pg, "login", server.login)
-        return [(line.area, line.title, line.ok) for line in login.check_logins(MODEL, endpoint, PASSWORDS)]
+        found = []
+        for asked in platform.logins(MODEL, endpoint):
+            said = {"area": asked["role"], "title": asked["expected"], "fix": "deploy"}
+            found += login.check(asked | {"host": "db1", "port": PORTS[endpoint]}, PASSWORDS[asked["secret"]], said)
+        return [(line.area, line.title, line.ok) for line in found]
 
     return check
 
@@ -75,23 +81,23 @@ RIGHT = {6432: {"app"}, 5432: {"mig"}}
 
 def test_every_role_gets_in_by_its_own_url_and_by_no_other(lines: Any) -> None:
     assert lines(Server(RIGHT), POOLED) == [
-        ("role app", "logs in to shop by the pooled URL", True),
-        ("role app", "is refused with a wrong password", True),
-        ("role app", "cannot create, escalate or run programs", True),
-        ("role mig", "is refused by the pooled URL", True),
+        ("app", "in", True),
+        ("app", "is refused with a wrong password", True),
+        ("app", "cannot create, escalate or run programs", True),
+        ("mig", "refused", True),
     ]
     assert lines(Server(RIGHT), DIRECT) == [
-        ("role app", "is refused by the direct URL", True),
-        ("role mig", "logs in to shop by the direct URL", True),
-        ("role mig", "is refused with a wrong password", True),
+        ("app", "refused", True),
+        ("mig", "in", True),
+        ("mig", "is refused with a wrong password", True),
     ]
 
 
 @pytest.mark.parametrize(
     ("server", "title"),
     [
-        (Server({6432: set()}), "logs in to shop by the pooled URL"),
-        (Server({6432: {"app", "mig"}}), "is refused by the pooled URL"),
+        (Server({6432: set()}), "in"),
+        (Server({6432: {"app", "mig"}}), "refused"),
         (Server({6432: {"app"}}, any_password=True), "is refused with a wrong password"),
         (Server({6432: {"app"}}, state=""), "cannot create, escalate or run programs"),
         (Server({6432: {"app"}}, state="42601"), "cannot create, escalate or run programs"),
@@ -167,7 +173,7 @@ def test_what_a_pooler_repeats_is_asked_again(
     lines: Any, monkeypatch: pytest.MonkeyPatch, until: int, holds: bool
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
-    assert lines(Stale(until), POOLED)[0] == ("role app", "logs in to shop by the pooled URL", holds)
+    assert lines(Stale(until), POOLED)[0] == ("app", "in", holds)
 
 
 @pytest.mark.parametrize(("state", "found"), [("42501", "42501"), ("", ""), (None, "unknown")])

@@ -94,11 +94,7 @@ def test_modules_get_the_passwords_they_log_in_with_and_no_other_secret(declared
     everybody = {role["secret"] for role in declared.model["roles"] if role["login"]}
     schema = {"schema": first("migrator", "schema_project")}
     deploy = schema | {"tenancy": first("migrator", "tenancy")}
-    verify = schema | {
-        "verify_server": everybody,
-        "verify_pooler": everybody,
-        "verify_tenancy": first("app", "tenancy"),
-    }
+    verify = schema | {"checks": everybody}
     for name, wanted in {"site": deploy, "verify": verify}.items():
         assert given(name, tmp_path / name, declared) == {module: names for module, names in wanted.items() if names}
 

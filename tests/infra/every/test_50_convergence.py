@@ -48,12 +48,14 @@ def test_verify_answers_whatever_it_meets(superuser: Any) -> None:
 
 def test_verify_sends_the_node_passwords_to_log_in_with_and_no_other_secret(node: Any, declared: Declared) -> None:
     playbook("verify", ANSIBLE_KEEP_REMOTE_FILES="1", ANSIBLE_PIPELINING="0")
-    module = node.run("cat /root/.ansible/tmp/*/AnsiballZ_verify_server.py").stdout
+    modules = node.run("cat /root/.ansible/tmp/*/AnsiballZ_checks.py").stdout
     node.run("rm -r /root/.ansible/tmp")
-    (sent,) = (line for line in module.splitlines() if line.startswith("params="))
-    arguments = json.loads(ast.literal_eval(sent.removeprefix("params=").rstrip(",")))["ANSIBLE_MODULE_ARGS"]
+    calls = [line for line in modules.splitlines() if line.startswith("params=")]
     secrets = {role["secret"] for role in declared.model["roles"] if role["login"]}
-    assert arguments["passwords"] == {name: declared.secrets[name] for name in secrets}
+    assert len(calls) == 2  # of the server and of the pooler
+    for sent in calls:
+        arguments = json.loads(ast.literal_eval(sent.removeprefix("params=").rstrip(",")))["ANSIBLE_MODULE_ARGS"]
+        assert arguments["passwords"] == {name: declared.secrets[name] for name in secrets}
 
 
 @pytest.fixture

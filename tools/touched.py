@@ -31,7 +31,7 @@ TABLE = (
     # The only one with tenants and with schema projects.
     ("tenancy", """molecule/tenancy/* roles/tenancy/* roles/schema/* schemas/* playbooks/t*.yml
             plugins/*tenan* plugins/*token* plugins/*vectors* plugins/*sqitch*
-            plugins/modules/schema.py plugins/action/schema.py src/pgstead/cli/tenant.py src/pgstead/cli/tune.py
+            plugins/modules/schema.py plugins/*schema_project* src/pgstead/cli/tenant.py src/pgstead/cli/tune.py
             tests/isolation/* tests/tenancy/* tests/schema/* tests/schemas/* tests/clients/*"""),
     # The newest PgBouncer with both ways of authentication; the oldest with nearly every input changed; with tenants;
     # in front of a server that is not ours.

@@ -24,7 +24,7 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         arguments = dict(self._task.args)
         passwords = arguments.pop("passwords", None) or {}
-        folders = arguments.pop("paths", None) or [str(Path(variables["role_path"], "files", "checks"))]
+        folders = arguments.pop("paths", None) or [str(Path(variables.get("role_path", ""), "files", "checks"))]
         checks = [check for folder in folders for check in self._checks(folder, variables, passwords)]
         if not checks:
             return result | {"changed": False, "lines": []}

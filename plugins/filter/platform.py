@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from ansible.errors import AnsibleFilterError
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
-from ansible_collections.pgstead.platform.plugins.module_utils import pooler, tenants, token
+from ansible_collections.pgstead.platform.plugins.module_utils import pooler, sqitch, tenants, token
 from ansible_collections.pgstead.platform.plugins.plugin_utils import hba, model, rooms, scram, tuning
 
 
@@ -91,6 +93,25 @@ def logins(expanded: dict[str, Any], endpoint: str) -> list[dict[str, Any]]:
         for database in expanded["databases"]
         if role["database"] in ("", database["name"])
     ]
+
+
+def projects(databases: list[dict[str, Any]], roles: list[dict[str, Any]], inventory: str) -> list[dict[str, Any]]:
+    """The sqitch projects of these databases with their files, each with the migrator who deploys it."""
+    migrators = {role["database"]: role for role in reversed(roles) if role["kind"] == "migrator"}
+    found = []
+    for database in databases:
+        name, where = database["name"], database["schema_project"]
+        try:
+            files = sqitch.read(sqitch.locate(where, sqitch.bases(inventory)))
+        except ValueError as problem:
+            raise AnsibleFilterError(f"schema_project {where!r} of database {name}: {problem}") from problem
+        if name not in migrators:
+            why = "no role of kind migrator, who deploys its schema_project; declare one"
+            raise AnsibleFilterError(f"database {name}: {why}")
+        by = {"migrator": migrators[name]["name"], "secret": migrators[name]["secret"]}
+        who = f"{getpass.getuser()}@{socket.gethostname()}"
+        found.append(by | {"database": name, "owner": database["owner"], "files": files, "who": who})
+    return found
 
 
 def token_keys(
@@ -215,6 +236,7 @@ class FilterModule:
             "scram": verifier,
             "passwords": passwords,
             "logins": logins,
+            "projects": projects,
             "token_keys": token_keys,
             "url": url,
             "env": env,

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import login, pg, tenancy, tenancy_clients
+from . import login, pg, schema_project, tenancy, tenancy_clients
 from .login import Line
 from .pooler import Pooler, run, same
 
@@ -15,7 +15,7 @@ COLUMNS = ("title", "ok", "found", "fix")  # what a query returns; `look` and `a
 COMMAND_SECONDS = 300  # longer than a command may take
 SHOWN = 3  # values, of all that were found
 # What no query and no login can ask, by the room that it is of.
-LABORATORIES = {"tenancy": tenancy_clients.lines}
+LABORATORIES = {"schema": schema_project.lines, "tenancy": tenancy_clients.lines}
 
 
 class Asker:
@@ -29,10 +29,10 @@ class Asker:
     def __init__(self, server: dict[str, Any], passwords: dict[str, str]) -> None:
         self.server, self.passwords = server, passwords
         self.connections: dict[tuple[str, bool], Any] = {}
-        self.told: set[Line] = set()
+        self.told: set[tuple[str, str, str]] = set()
 
     def lines(self, check: dict[str, Any]) -> list[Line]:
-        """What a check is answered; what several fail by, a server that is down for example, is said once.
+        """What a check is answered; where others of its title failed by the same, a server that is down, nothing more.
 
         Args:
             check: area, title and fix, and under the name of its kind what that needs.
@@ -42,8 +42,9 @@ class Asker:
             return KINDS[kind](self, check[kind], check)
         except Exception as problem:  # whatever it is: a check may be of a kind that nobody thought of
             line = Line(check["area"], check["title"], False, text(problem), check.get("fix", ""))
-            lines = [] if line in self.told else [line]
-            self.told.add(line)
+            known = (line.area, line.title, line.found)
+            lines = [] if known in self.told else [line]
+            self.told.add(known)
             return lines
 
     def query(self, asked: dict[str, Any], check: dict[str, Any]) -> list[Line]:

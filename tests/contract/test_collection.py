@@ -16,6 +16,7 @@ import pytest
 import yaml
 from conftest import HOME, load
 
+from ansible_collections.pgstead.platform.plugins.filter import platform
 from ansible_collections.pgstead.platform.plugins.plugin_utils import model
 from pgstead import __version__, inventory
 
@@ -130,7 +131,7 @@ def test_module_defaults_say_once_where_the_server_is(tmp_path: Path) -> None:
     arguments: dict[str, dict[str, Any]] = {
         "checks": {"paths": [str(tmp_path)]},
         "reconcile": {"desired": empty, "cluster_queries": "", "database_queries": ""},
-        "schema": {"databases": declared["databases"], "roles": roles},
+        "schema": {"projects": platform.projects(declared["databases"], roles, str(tmp_path))},
         "sql": {"sql": "SELECT 1", "databases": ["shop"], "fingerprints": ""},
         "tenancy": {"sql": {}, "fingerprints": "", **of},
         "tenant": {"roles": roles, **of},

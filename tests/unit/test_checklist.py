@@ -97,9 +97,9 @@ def test_what_goes_wrong_is_a_red_line_and_the_next_check_is_asked(ask: Any, ans
     assert lines == [("shop", "is well", False, found), ("shop", "goes on", True, "no difference")]
 
 
-def test_what_all_checks_of_an_area_fail_by_is_said_once(ask: Any) -> None:
+def test_what_several_checks_of_a_title_fail_by_is_said_once(ask: Any) -> None:
     down = {"query": {"sql": ""}}
-    lines, _ = ask(down, down, down | {"area": "stock"}, answer=pg.Error("refused"))
+    lines, _ = ask(down, down | {"fix": "another"}, down | {"area": "stock"}, answer=pg.Error("refused"))
     assert [line[0] for line in lines] == ["shop", "stock"]
 
 

@@ -126,6 +126,25 @@ def test_a_node_gets_the_passwords_of_the_roles_that_are_named_and_no_other_secr
         FILTERS["passwords"](roles, {})
 
 
+def test_a_schema_project_is_read_where_it_is_for_the_databases_first_migrator(tmp_path: Path) -> None:
+    project = tmp_path / "prod" / "shop"
+    project.mkdir(parents=True)
+    (project / "sqitch.plan").write_text("%project=shop\n")
+    databases = [{"name": "shop", "owner": "shop_owner", "schema_project": "shop"}]
+    kinds = {"app": "app", "first": "migrator", "second": "migrator"}
+    roles = [{"name": n, "secret": f"of_{n}", "kind": kind, "database": "shop"} for n, kind in kinds.items()]
+    read = FilterModule().filters()["projects"]
+    (found,) = read(databases, roles, str(project.parent))
+    assert (found["migrator"], found["secret"], found["owner"]) == ("first", "of_first", "shop_owner")
+    assert found["files"] == {"sqitch.plan": "%project=shop\n"}
+    with pytest.raises(AnsibleFilterError, match="database shop: no role of kind migrator"):
+        read(databases, roles[:1], str(project.parent))
+    with pytest.raises(
+        AnsibleFilterError, match="schema_project 'nowhere' of database shop: there is no such directory"
+    ):
+        read([databases[0] | {"schema_project": "nowhere"}], roles, str(project.parent))
+
+
 def test_keys_of_tokens_are_those_of_databases_that_take_them() -> None:
     databases = FILTERS["model"]([SIGNED, {"name": "depot"}], [])["databases"]
     known = SECRETS | {"shop_tenant_token": "new", "shop_tenant_token_previous": "old", "depot_tenant_token": "x"}

@@ -92,10 +92,8 @@ def test_modules_get_the_passwords_they_log_in_with_and_no_other_secret(declared
         return {next(role["secret"] for role in roles if role["database"] == name) for name in names}
 
     everybody = {role["secret"] for role in declared.model["roles"] if role["login"]}
-    schema = {"schema": first("migrator", "schema_project")}
-    deploy = schema | {"tenancy": first("migrator", "tenancy")}
-    verify = schema | {"checks": everybody}
-    for name, wanted in {"site": deploy, "verify": verify}.items():
+    deploy = {"schema": first("migrator", "schema_project"), "tenancy": first("migrator", "tenancy")}
+    for name, wanted in {"site": deploy, "verify": {"checks": everybody}}.items():
         assert given(name, tmp_path / name, declared) == {module: names for module, names in wanted.items() if names}
 
 

@@ -41,7 +41,8 @@ class Asker:
         try:
             return KINDS[kind](self, check[kind], check)
         except Exception as problem:  # whatever it is: a check may be of a kind that nobody thought of
-            line = Line(check["area"], check["title"], False, text(problem), check.get("fix", ""))
+            fix = check.get("fix") or "correct the check; or see the server's log"
+            line = Line(check["area"], check["title"], False, text(problem), fix)
             known = (line.area, line.title, line.found)
             lines = [] if known in self.told else [line]
             self.told.add(known)

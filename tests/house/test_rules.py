@@ -142,6 +142,7 @@ WAIVED_UNTESTED = {
     "action/*": "they run modules: seen by the scenarios, preflight by tests/contract/test_room.py",
     **{f"plugin_utils/{name}": "test_declaration.py and test_host.py ask it by its name" for name in ROOMS},
     "module_utils/applied": "compares a catalog with itself: seen by every scenario that deploys twice",
+    "module_utils/schema_project": "asks a database and runs sqitch: tests/schema, on a node",
     "lookup/room": "two lines, with which every role installs its packages",
 }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import socket
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -48,16 +47,6 @@ def computed_settings(
 def quoted_setting(value: Any) -> str:
     """A value as postgresql.conf takes it, in single quotes (PostgreSQL manual, 20.1.2)."""
     return "'" + model.setting_text(value).replace("\\", "\\\\").replace("'", "''") + "'"
-
-
-def template_of(name: str, folder: str) -> str:
-    """A template by its path in a role's templates/: the one of that path in the user's own folder wins."""
-    if not folder:
-        return name
-    if not Path(folder).is_dir():
-        raise AnsibleFilterError(f"{folder}: there is no such directory of templates; write its whole path")
-    own = Path(folder, name)
-    return str(own) if own.is_file() else name
 
 
 def verifier(passwords: dict[str, str], role: str, secret: str = "", iterations: int = 4096) -> str:
@@ -232,7 +221,6 @@ class FilterModule:
             "server_ident": hba.ident_lines,
             "pooler_hba": hba.pooler_lines,
             "setting": quoted_setting,
-            "template": template_of,
             "scram": verifier,
             "passwords": passwords,
             "logins": logins,

@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-ARGUMENT_SPEC: dict[str, Any] = {
+_FILES: dict[str, Any] = {
     "type": "list",
     "elements": "dict",
     "required": True,
+    "required_one_of": [["src", "dest"]],
     "options": {
-        "dest": {"type": "path", "required": True},
+        "src": {"type": "str"},
+        "dest": {"type": "path"},
         "content": {"type": "str"},
         "copy_of": {"type": "path"},
         "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
@@ -29,15 +31,21 @@ ARGUMENT_SPEC: dict[str, Any] = {
         "secret": {"type": "bool", "default": False},
     },
 }
-# Contents of the files marked `secret`, by path: apart, so that Ansible keeps them out of logs and output.
-SECRETS_SPEC: dict[str, Any] = {"type": "dict", "default": {}, "no_log": True}
+# The options of a module that writes files. The action plugin `files` comes before each of them: it turns `src` and
+# `templates` into contents, and brings the contents of files marked `secret` apart, by path, so that Ansible keeps them
+# out of logs and output.
+SPEC: dict[str, Any] = {
+    "files": _FILES,
+    "templates": {"type": "str", "default": ""},
+    "secret_contents": {"type": "dict", "default": {}, "no_log": True},
+}
 
 
 class Change:
     """One file as it is and as it should be.
 
     Args:
-        wanted: an element of ARGUMENT_SPEC.
+        wanted: an element of `files` in SPEC, without src.
         is_fresh: whether owner or group may not exist yet (check mode on a fresh host).
 
     Raises:
@@ -57,8 +65,7 @@ class Change:
                     raise ValueError(f"{wanted['copy_of']}: no such file")
                 self.after = self.after or b""
             elif wanted.get("content") is None:
-                what = "secret_contents has nothing for it" if wanted["secret"] else "write content or copy_of"
-                raise ValueError(f"{self.path}: what it shall hold is not said; {what}")
+                raise ValueError(f"{self.path}: what it shall hold is not said; write src, content or copy_of")
             else:
                 self.after = wanted["content"].encode()
             if wanted.get("fingerprint") and (self.after or not is_fresh):
@@ -153,7 +160,7 @@ def planned(parameters: dict[str, Any], is_fresh: bool) -> list[Change]:
     """The files of a module's parameters that are not yet what they should be.
 
     Args:
-        parameters: with `files` by ARGUMENT_SPEC and `secret_contents` by SECRETS_SPEC.
+        parameters: by SPEC.
         is_fresh: as in Change.
 
     Raises:

@@ -42,8 +42,7 @@ changed_files:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.pgstead.platform.plugins.module_utils.files import (
-    ARGUMENT_SPEC,
-    SECRETS_SPEC,
+    SPEC,
     apply_all,
     planned,
     undo_all,
@@ -53,8 +52,7 @@ from ansible_collections.pgstead.platform.plugins.module_utils.files import (
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "files": ARGUMENT_SPEC,
-            "secret_contents": SECRETS_SPEC,
+            **SPEC,
             "trial": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,

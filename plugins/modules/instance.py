@@ -65,8 +65,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.pgstead.platform.plugins.module_utils import node, pg
 from ansible_collections.pgstead.platform.plugins.module_utils.files import (
-    ARGUMENT_SPEC,
-    SECRETS_SPEC,
+    SPEC,
     Change,
     apply_all,
     planned,
@@ -325,8 +324,7 @@ def main() -> None:
             "port": {"type": "int", "default": 5432},
             "locale": {"type": "str", "default": "C.UTF-8"},
             "restart": {"type": "bool", "default": False},
-            "files": ARGUMENT_SPEC,
-            "secret_contents": SECRETS_SPEC,
+            **SPEC,
         },
         supports_check_mode=True,
     )

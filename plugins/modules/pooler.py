@@ -38,8 +38,7 @@ EXAMPLES = r"""
     model: "{{ databases | pgstead.platform.model([]) }}"
     file_limit: 1200
     files:
-      - dest: /etc/pgbouncer/pgbouncer.ini
-        content: "{{ lookup('ansible.builtin.template', 'etc/pgbouncer/pgbouncer.ini.j2') }}"
+      - src: etc/pgbouncer/pgbouncer.ini.j2
         group: pgbouncer
         mode: "0640"
 """
@@ -68,8 +67,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.pgstead.platform.plugins.module_utils import pg
 from ansible_collections.pgstead.platform.plugins.module_utils.files import (
-    ARGUMENT_SPEC,
-    SECRETS_SPEC,
+    SPEC,
     Change,
     apply_all,
     planned,
@@ -208,8 +206,7 @@ def main() -> None:
             "file_limit": {"type": "int", "required": True},
             "server_port": {"type": "int", "default": 5432},
             "server_socket": {"type": "path", "default": pg.SOCKET},
-            "files": ARGUMENT_SPEC,
-            "secret_contents": SECRETS_SPEC,
+            **SPEC,
         },
         supports_check_mode=True,
     )

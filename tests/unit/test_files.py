@@ -60,8 +60,8 @@ def test_a_file_is_written_only_where_something_differs(wanted: Wanted, change: 
 @pytest.mark.parametrize(
     ("wish", "said"),
     [
-        ({}, "a: what it shall hold is not said; write content or copy_of"),
-        ({"secret": True}, "a: what it shall hold is not said; secret_contents has nothing for it"),
+        ({}, "a: what it shall hold is not said; write src, content or copy_of"),
+        ({"secret": True}, "a: what it shall hold is not said; write src, content or copy_of"),
     ],
 )
 def test_a_file_without_content_is_an_error_and_an_empty_one_is_none(

@@ -213,13 +213,3 @@ NODE = {"memory_mb": 4096, "cores": 4, "storage": "hdd", "disk_mb": 100_000}
 def test_what_is_declared_wins_over_what_the_node_has(overrides: dict[str, Any], name: str, value: str) -> None:
     settings = FILTERS["tuning"](NODE, FILTERS["model"]([SHOP], []), 16, **overrides)
     assert {item["name"]: item["value"] for item in settings}[name] == value
-
-
-def test_a_template_of_the_users_wins_where_it_has_the_path_of_ours(tmp_path: Path) -> None:
-    (tmp_path / "etc/own.j2").parent.mkdir()
-    (tmp_path / "etc/own.j2").touch()
-    template = FILTERS["template"]
-    assert template("etc/own.j2", str(tmp_path)) == str(tmp_path / "etc/own.j2")
-    assert template("etc/other.j2", str(tmp_path)) == template("etc/other.j2", "") == "etc/other.j2"
-    with pytest.raises(AnsibleFilterError, match="no such directory of templates"):
-        template("etc/own.j2", str(tmp_path / "misspelt"))

@@ -20,6 +20,11 @@ options:
     type: list
     elements: str
     default: []
+  paths:
+    description: Paths whose existence is wanted.
+    type: list
+    elements: str
+    default: []
   data_path:
     description: Where data will live; its storage kind and free space are reported.
     type: path
@@ -54,8 +59,11 @@ node:
     dpkg_interrupted: false
     packages: {pgbouncer: 1.26.1-1}
     users: [pgbouncer]
+    paths: []
     addresses: [127.0.0.1, "::1", 10.0.0.5]
 """
+
+import os
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -67,6 +75,7 @@ def main() -> None:
         argument_spec={
             "packages": {"type": "list", "elements": "str", "default": []},
             "users": {"type": "list", "elements": "str", "default": []},
+            "paths": {"type": "list", "elements": "str", "default": []},
             "data_path": {"type": "path", "default": "/var/lib/postgresql"},
         },
         supports_check_mode=True,
@@ -81,6 +90,7 @@ def main() -> None:
             "disk_mb": node.disk_mb(path),
             "packages": node.packages(module.params["packages"]),
             "users": node.users(module.params["users"]),
+            "paths": [name for name in module.params["paths"] if os.path.lexists(name)],
             "addresses": node.addresses(),
         },
     )

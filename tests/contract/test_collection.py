@@ -86,7 +86,8 @@ def test_every_playbook_is_found_by_its_name_from_anywhere(tmp_path: Path) -> No
 
 def imported(path: Path) -> set[str]:
     """Full names of what a file imports."""
-    package = ["ansible_collections", "pgstead", "platform", "plugins", path.parent.name]
+    folder = path.parent.relative_to(HOME / "plugins").parts
+    package = ["ansible_collections", "pgstead", "platform", "plugins", *folder]
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -101,7 +102,7 @@ def test_what_runs_on_nodes_imports_nothing_that_they_need_not_have() -> None:
     allowed = re.compile(
         r"ansible\.module_utils\.|ansible_collections\.pgstead\.platform\.plugins\.module_utils\.|psycopg2(\.|$)"
     )
-    files = [*HOME.glob("plugins/modules/*.py"), *HOME.glob("plugins/module_utils/*.py")]
+    files = [*HOME.glob("plugins/modules/*.py"), *HOME.glob("plugins/module_utils/**/*.py")]
     assert len(files) > 25
     for path in files:
         others = {name for name in imported(path) if not allowed.match(name)}
@@ -110,14 +111,16 @@ def test_what_runs_on_nodes_imports_nothing_that_they_need_not_have() -> None:
 
 def test_what_no_module_needs_is_on_the_upper_floor() -> None:
     """From modules on, by what they import: all of module_utils is reached."""
-    start = "ansible_collections.pgstead.platform.plugins.module_utils."
-    reached: set[str] = set()
-    todo = list(HOME.glob("plugins/modules/*.py"))
+    start, floor = "ansible_collections.pgstead.platform.plugins.module_utils.", HOME / "plugins/module_utils"
+    reached: set[Path] = set()
+    todo = set(HOME.glob("plugins/modules/*.py"))
     while todo:
-        names = {name.removeprefix(start).split(".")[0] for name in imported(todo.pop()) if name.startswith(start)}
-        todo += [HOME / f"plugins/module_utils/{name}.py" for name in names - reached]
-        reached |= names
-    assert reached == {path.stem for path in HOME.glob("plugins/module_utils/*.py")}
+        names = [name.removeprefix(start).split(".") for name in imported(todo.pop()) if name.startswith(start)]
+        files = {floor.joinpath(*name[:depth]).with_suffix(".py") for name in names for depth in (1, 2)}
+        found = {file for file in files - reached if file.exists()}
+        todo |= found
+        reached |= found
+    assert reached == {path for path in floor.rglob("*.py") if path.name != "__init__.py"}
 
 
 def test_module_defaults_say_once_where_the_server_is(tmp_path: Path) -> None:

@@ -401,9 +401,9 @@ def userlist(text: str) -> dict[str, str]:
     return {match[1].replace('""', '"'): match[2] for match in entries}
 
 
-def ini_names(text: str) -> set[str]:
-    """Names set in the section [pgbouncer]."""
-    section = text.partition("\n[pgbouncer]")[2].partition("\n[")[0]
+def ini_names(text: str, section: str = "pgbouncer") -> set[str]:
+    """Names set in a section."""
+    section = text.partition(f"\n[{section}]")[2].partition("\n[")[0]
     return {line.partition("=")[0].strip() for line in section.splitlines() if "=" in line and line[0] not in ";#"}
 
 

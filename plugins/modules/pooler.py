@@ -104,6 +104,8 @@ class Deploy:
         self.files = digest({file["dest"]: secrets.get(file["dest"], file["content"]) for file in parameters["files"]})
         auth_file = secrets.get(self.settings["auth_file"], "")
         self.users = sorted(userlist(auth_file))
+        ini = next((file["content"] for file in parameters["files"] if file["dest"].endswith("/pgbouncer.ini")), "")
+        self.limited = sorted(ini_names(ini, "users"))
         self.model: dict[str, Any] = parameters["model"]
         self.known = remembered()
         self.server = server_state(parameters["server_port"], parameters["server_socket"])
@@ -160,7 +162,8 @@ class Deploy:
             if self.is_stale:
                 self.pooler.reconnect([database["name"] for database in self.model["databases"]])
         logins = self.server.get("logins", self.known.get("logins"))
-        remember({"files": self.files, "users": self.users, "logins": logins, "tokens": self.tokens})
+        known = {"files": self.files, "users": self.users, "limited": self.limited}
+        remember(known | {"logins": logins, "tokens": self.tokens})
 
     def _load(self) -> None:
         """Reloads, or restarts where a reload does not suffice."""
@@ -174,8 +177,9 @@ class Deploy:
             self._restart()
 
     def _must_forget(self) -> bool:
-        """Whether a user left the auth file, who could still log in after a reload (seen with 1.26.1)."""
-        return bool({*self.known.get("users", [])} - {*self.users})
+        """Whether a user left the auth file or lost all limits; a reload keeps both as they were (seen with 1.26.1)."""
+        gone = {*self.known.get("users", [])} - {*self.users}
+        return bool(gone or {*self.known.get("limited", [])} - {*self.limited})
 
     def _restart(self) -> None:
         self.restarted = True

@@ -7,6 +7,7 @@ superusers over TCP.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from typing import Any
 
 _WIDTHS = (8, 24, 48, 20)
@@ -23,13 +24,19 @@ def _quoted(name: str) -> str:
     return f'"{name}"'
 
 
-def server_lines(model: dict[str, Any], networks: list[str], peer_roles: list[str]) -> list[str]:
+def server_lines(
+    model: dict[str, Any], networks: list[str], peer_roles: list[str], own: Sequence[str | dict[str, str]] = ()
+) -> list[str]:
     """pg_hba.conf for the declared roles.
+
+    What stands before pgstead's own lines stands after the superuser's and the services': no line of the user's keeps a
+    deploy from the server.
 
     Args:
         model: as `model.expand` returns it.
         networks: CIDRs that clients may come from; the node itself (`samehost`) always may.
         peer_roles: OS users that log in over the socket as the role of their name.
+        own: lines of the user's: a text is one that comes after pgstead's, else its `place` is "before" or "after".
 
     Returns:
         Lines and comments, in the order the server must see them.
@@ -37,6 +44,7 @@ def server_lines(model: dict[str, Any], networks: list[str], peer_roles: list[st
     lines = [
         "# The superuser, and the services of this node, over the local socket alone.",
         *(_line("local", [], [role], "", "peer") for role in ["postgres", *peer_roles]),
+        *_own(own, "before"),
     ]
     for title, databases, roles in _groups(model):
         pooled = [role["name"] for role in roles if "pooled" in role["endpoints"]]
@@ -50,7 +58,14 @@ def server_lines(model: dict[str, Any], networks: list[str], peer_roles: list[st
             lines += [
                 _line("hostssl", databases, direct, address, "scram-sha-256") for address in ["samehost", *networks]
             ]
-    return lines
+    return [*lines, *_own(own, "after")]
+
+
+def _own(lines: Sequence[str | dict[str, str]], place: str) -> list[str]:
+    """The user's lines with this place, under a title."""
+    long = [{"line": line} if isinstance(line, str) else line for line in lines]
+    found = [line["line"] for line in long if (line.get("place") or "after") == place]
+    return ["", "# postgresql_hba, as asked for.", *found] if found else []
 
 
 def ident_lines(model: dict[str, Any], pooler_user: str) -> list[str]:

@@ -226,6 +226,20 @@ def _timestamp(value: Any) -> str:
     return ""
 
 
+def _hba_line(value: Any) -> str:
+    line = value if isinstance(value, dict) else {"line": value}
+    fits = set(line) <= {"line", "place"} and line.get("place", "after") in ("before", "after")
+    text = line.get("line")
+    if fits and isinstance(text, str) and len(text.splitlines()) == 1:
+        return ""
+    return "write a line of pg_hba.conf, or {line, place} with the place before or after"
+
+
+def _limits(value: Any) -> str:
+    good = all(isinstance(limits, dict) for limits in value.values())
+    return "" if good else "write limits by role: {shop_app: {pool_size: 5}}"
+
+
 FORMS: dict[str, Callable[[Any], str]] = {
     "name": _name,
     "role": _role,
@@ -234,6 +248,8 @@ FORMS: dict[str, Callable[[Any], str]] = {
     "table": _table,
     "network": _network,
     "timestamp": _timestamp,
+    "hba_line": _hba_line,
+    "limits": _limits,
 }
 
 

@@ -210,6 +210,10 @@ CONTRADICTORY = {
         declared(postgresql_source="mirror", postgresql_mirror_uri="http://m"),
         "postgresql_mirror_key: found nothing; postgresql_source: mirror needs it",
     ),
+    "limits of a role that the pooler does not serve": (
+        declared(pgbouncer_users={"shop_app": {}, "shop_migrator": {}}),
+        "pgbouncer_users.shop_migrator: found no role of the pooler's; write a role that has the endpoint pooled",
+    ),
     "a minor of another version": (
         declared(postgresql_version=16, postgresql_minor="17.5"),
         "postgresql_minor: found '17.5'; write a minor version of 16",

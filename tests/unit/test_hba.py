@@ -122,3 +122,16 @@ def test_an_empty_declaration_admits_the_node_s_own_services_alone() -> None:
 def test_the_node_reaches_its_own_pooler_by_addresses_of_both_families() -> None:
     lines = hba.pooler_lines(model.expand(DATABASES, []), [], ["fd00::5", "10.0.0.5"], "stats")
     assert {address for *_, address, _ in fields(lines) if address} == {"127.0.0.1/32", "10.0.0.5/32", "fd00::5/128"}
+
+
+def test_lines_of_ones_own_stand_before_or_after_ours_and_never_before_the_superusers() -> None:
+    ours = hba.server_lines(model.expand(DATABASES, []), [], ["pgbouncer"])
+    own = ["host a", {"line": "host b", "place": "before"}, {"line": "host c"}, {"line": "host d", "place": "after"}]
+    lines = hba.server_lines(model.expand(DATABASES, []), [], ["pgbouncer"], own)
+    assert [line for line in lines if line not in ours] == [
+        "# postgresql_hba, as asked for.", "host b", "# postgresql_hba, as asked for.", "host a", "host c", "host d",
+    ]  # fmt: skip
+    assert [line for line in lines if line in ours and line] == [line for line in ours if line]
+    first = lines.index("host b")
+    assert [line.split()[2] for line in lines[1 : first - 2]] == ['"postgres"', '"pgbouncer"']
+    assert lines[-1] == "host d"

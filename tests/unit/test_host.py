@@ -83,6 +83,7 @@ def pooler(offered: list[str], installed: str = "", patched: bool = False) -> di
     }
 
 
+LIMITS = {"pgbouncer_users": {"app": {"pool_size": 1}}}
 USERLIST = {"pgbouncer_auth": "userlist"}
 
 # (what is declared otherwise, what is seen otherwise, what is said; "" where the host will do)
@@ -144,6 +145,10 @@ HOSTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a minor that is installed": ({"postgresql_minor": "16.9"}, {"packages": {"postgresql-16": "16.9-1"}}, ""),
     "a minor that is not offered": (
         {"postgresql_minor": "16.1"}, {}, "postgresql_minor: found '16.1'; the source has 16.13, 16.14; write"),
+    "limits with a pooler that knows them": (LIMITS, pooler(["1.23.0-1"]), ""),
+    "limits with an old pooler": (
+        LIMITS, pooler(["1.22.1-1"]), "pgbouncer_users: found limits with PgBouncer 1.22.1-1; take them out, or",
+    ),
     "userlist with an old pooler": (USERLIST, {}, "pgbouncer_auth: found 'userlist' with PgBouncer 1.24.1-1"),
     "userlist with one just before": (USERLIST, pooler(["1.26.0-9"]), "pgbouncer_auth: found 'userlist' with"),
     "userlist with the fixed one": (USERLIST, pooler(["1.26.1-1.pgdg13+1"]), ""),

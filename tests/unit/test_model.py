@@ -64,13 +64,16 @@ def test_an_owner_of_two_databases_is_one_role() -> None:
     assert [role["name"] for role in both["roles"]] == ["o"]
 
 
+NO_POOL_OPTIONS = {"min_pool_size": None, "max_db_client_connections": None, "connect_query": ""}
+
+
 def test_a_database_has_every_default_and_keeps_what_is_declared() -> None:
     declared = {
         "name": "b",
         "owner": "o",
         "extensions": ["vector", {"name": "pg_trgm", "schema": "ext"}],
         "schemas": ["s", {"name": "t", "owner": "u"}],
-        "pool": {"size": 3},
+        "pool": {"size": 3, "min_pool_size": 2, "connect_query": None},
         "settings": {"jit": False},
     }
     bare, full = model.expand([{"name": "a"}, declared], [])["databases"]
@@ -78,14 +81,14 @@ def test_a_database_has_every_default_and_keeps_what_is_declared() -> None:
         "name": "a", "owner": "a_owner", "encoding": "UTF8", "locale": "", "connection_limit": -1, "settings": {},
         "extensions": [], "schemas": [{"name": "public", "owner": ""}], "roles": [],
         "schema_project": "", "tenancy": None,
-        "pool": {"mode": "transaction", "size": 25, "reserve": 5},
+        "pool": {"mode": "transaction", "size": 25, "reserve": 5, **NO_POOL_OPTIONS},
     }  # fmt: skip
     assert full["extensions"] == [
         {"name": "vector", "schema": "", "version": ""},
         {"name": "pg_trgm", "schema": "ext", "version": ""},
     ]
     assert full["schemas"] == [{"name": "s", "owner": ""}, {"name": "t", "owner": "u"}]
-    assert full["pool"] == {"mode": "transaction", "size": 3, "reserve": 5}
+    assert full["pool"] == {"mode": "transaction", "size": 3, "reserve": 5} | NO_POOL_OPTIONS | {"min_pool_size": 2}
     assert full["settings"] == {"jit": "off"}
 
 

@@ -74,9 +74,11 @@ def test_what_a_client_can_cause_does_not_count(message: str) -> None:
     assert not pooler.is_complaint(message)
 
 
-def test_names_of_the_ini_file_are_those_of_its_main_section() -> None:
+def test_names_of_the_ini_file_are_those_of_one_section() -> None:
     ini = "[databases]\nshop = host=/run\n\n[pgbouncer]\nlisten_port = 6432\n;auth_type = trust\n\n[users]\na = 1\n"
     assert pooler.ini_names(ini) == {"listen_port"}
+    assert pooler.ini_names(ini, "users") == {"a"}
+    assert pooler.ini_names("[pgbouncer]\nlisten_port = 6432\n", "users") == set()
 
 
 def test_what_no_file_sets_any_more_is_left_over_until_it_has_its_default() -> None:

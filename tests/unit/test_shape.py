@@ -43,6 +43,10 @@ GOOD = {
     "a null for what may be left out": {"databases": None, "cluster_name": None},
     "numbers as text": {"postgresql_port": "5433"} | pool(size="10"),
     "the least and the most": {"postgresql_port": 65535} | pool(size=1, reserve=0),
+    "lines of pg_hba.conf with a place and without": {
+        "postgresql_hba": ["local all x peer", {"line": "local all y peer", "place": "before"}, {"line": "# note"}]
+    },
+    "limits by role": {"pgbouncer_users": {"app": {"pool_size": 3}}},
     "a name as long as PostgreSQL allows": database(owner="o" * 63),
     "words that are names when quoted": role(name="all"),
     "an extension with version": database(extensions=["vector", {"name": "pg_trgm", "version": 1.6}]),
@@ -91,6 +95,18 @@ BAD = [
     # ranges
     (pool(size=-1), "databases[0].pool.size: found -1; write a number from 1 to 10000 server connections"),
     (pool(size=0), "databases[0].pool.size: found 0; write a number from 1"),
+    (pool(min_pool_size=-1), "databases[0].pool.min_pool_size: found -1; write a number from 0"),
+    (pool(max_db_client_connections=0), "databases[0].pool.max_db_client_connections: found 0; write a number from 1"),
+    (
+        pool(connect_query="SELECT 1;\nSELECT 2"),
+        "databases[0].pool.connect_query: found 'SELECT 1;\\nSELECT 2'; write SQL",
+    ),
+    (
+        {"postgresql_hba": [{"line": "x", "place": "first"}]},
+        "postgresql_hba[0]: found {'line': 'x', 'place': 'first'}; write",
+    ),
+    ({"postgresql_hba": ["a\nb"]}, "postgresql_hba[0]: found 'a\\nb'; write a line of pg_hba.conf, or {line, place}"),
+    ({"pgbouncer_users": {"app": 5}}, "pgbouncer_users: found {'app': 5}; write limits by role"),
     (pool(reserve=-1), "databases[0].pool.reserve: found -1; write a number from 0"),
     ({"postgresql_port": 0}, "postgresql_port: found 0; write a number from 1 to 65535"),
     ({"pgbouncer_port": 65536}, "pgbouncer_port: found 65536; write a number from 1 to 65535"),

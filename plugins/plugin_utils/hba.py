@@ -25,7 +25,12 @@ def _quoted(name: str) -> str:
 
 
 def server_lines(
-    model: dict[str, Any], networks: list[str], peer_roles: list[str], own: Sequence[str | dict[str, str]] = ()
+    model: dict[str, Any],
+    networks: list[str],
+    peer_roles: list[str],
+    own: Sequence[str | dict[str, str]] = (),
+    rooms_before: Sequence[str] = (),
+    rooms_after: Sequence[str] = (),
 ) -> list[str]:
     """pg_hba.conf for the declared roles.
 
@@ -37,6 +42,8 @@ def server_lines(
         networks: CIDRs that clients may come from; the node itself (`samehost`) always may.
         peer_roles: OS users that log in over the socket as the role of their name.
         own: lines of the user's: a text is one that comes after pgstead's, else its `place` is "before" or "after".
+        rooms_before: lines that other roles of the play need before those of the declared roles.
+        rooms_after: likewise after them.
 
     Returns:
         Lines and comments, in the order the server must see them.
@@ -44,6 +51,7 @@ def server_lines(
     lines = [
         "# The superuser, and the services of this node, over the local socket alone.",
         *(_line("local", [], [role], "", "peer") for role in ["postgres", *peer_roles]),
+        *_titled("What other roles of the play need.", rooms_before),
         *_own(own, "before"),
     ]
     for title, databases, roles in _groups(model):
@@ -58,14 +66,18 @@ def server_lines(
             lines += [
                 _line("hostssl", databases, direct, address, "scram-sha-256") for address in ["samehost", *networks]
             ]
-    return [*lines, *_own(own, "after")]
+    return [*lines, *_titled("What other roles of the play need.", rooms_after), *_own(own, "after")]
 
 
 def _own(lines: Sequence[str | dict[str, str]], place: str) -> list[str]:
     """The user's lines with this place, under a title."""
     long = [{"line": line} if isinstance(line, str) else line for line in lines]
     found = [line["line"] for line in long if (line.get("place") or "after") == place]
-    return ["", "# postgresql_hba, as asked for.", *found] if found else []
+    return _titled("postgresql_hba, as asked for.", found)
+
+
+def _titled(title: str, lines: Sequence[str]) -> list[str]:
+    return ["", f"# {title}", *lines] if lines else []
 
 
 def ident_lines(model: dict[str, Any], pooler_user: str) -> list[str]:

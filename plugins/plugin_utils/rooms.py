@@ -20,6 +20,7 @@ from . import shape
 
 CONTENT = Path(__file__).resolve().parents[2]
 PLATFORM = "preflight"  # the role whose inputs are the declaration: `databases`, `cluster_roles` and the like
+HOUSE = (PLATFORM, "postgresql")  # what all others are guests of
 _CODE = Path("plugins", "plugin_utils")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Evaluate = Callable[[Any], Any]  # of a value with Jinja in it
@@ -40,6 +41,14 @@ class Room:
     @property
     def name(self) -> str:
         return self.role.name
+
+    @property
+    def known_as(self) -> str:
+        """How a play names the role: in full where a collection has it."""
+        *_, collections, namespace, collection, _, name = ("", "", "", *self.role.parts)
+        if self.role.parents[1] == CONTENT:
+            return f"pgstead.platform.{name}"
+        return f"{namespace}.{collection}.{name}" if collections == "ansible_collections" else name
 
     @cached_property
     def inputs(self) -> dict[str, Any]:
@@ -80,12 +89,12 @@ def own() -> tuple[Room, ...]:
 
 
 def find(folders: Iterable[Path]) -> tuple[Room, ...]:
-    """The rooms among the roles of these folders, of each name the first: the platform's own, then by name."""
+    """The rooms among the roles of these folders, of each name the first: the house's own, then by name."""
     found: dict[str, Path] = {}
     for folder in folders:
         for file in sorted(folder.glob("*/meta/room.yml")):
             found.setdefault(file.parents[1].name, file.parents[1])
-    return tuple(of_role(found[name]) for name in sorted(found, key=lambda name: (name != PLATFORM, name)))
+    return tuple(of_role(found[name]) for name in sorted(found, key=lambda name: (name not in HOUSE, name)))
 
 
 def folders(collections: Iterable[str | Path], roles: Iterable[str | Path], workspace: Iterable[Path]) -> list[Path]:

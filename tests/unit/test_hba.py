@@ -135,3 +135,12 @@ def test_lines_of_ones_own_stand_before_or_after_ours_and_never_before_the_super
     first = lines.index("host b")
     assert [line.split()[2] for line in lines[1 : first - 2]] == ['"postgres"', '"pgbouncer"']
     assert lines[-1] == "host d"
+
+
+def test_lines_that_other_rooms_need_stand_around_those_of_the_declared_roles() -> None:
+    ours = hba.server_lines(model.expand(DATABASES, []), [], ["pgbouncer"])
+    lines = hba.server_lines(model.expand(DATABASES, []), [], ["pgbouncer"], [], ["host a"], ["host b"])
+    assert [line for line in lines if line not in ours] == [
+        "# What other roles of the play need.", "host a", "# What other roles of the play need.", "host b",
+    ]  # fmt: skip
+    assert lines.index("host a") < lines.index(next(line for line in ours if line.startswith("# database")))

@@ -40,6 +40,18 @@ def test_a_role_used_alone_takes_nothing_from_rooms_that_are_not_in_its_play() -
     assert rooms.in_play([depot, shop], ["pgstead.platform.postgresql", "theirs.own.shop"]) == [shop]
 
 
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [
+        ("/x/ansible_collections/theirs/own/roles/depot", "theirs.own.depot"),
+        ("/theirs/roles/depot", "depot"),
+        (str(rooms.CONTENT / "roles" / "postgresql"), "pgstead.platform.postgresql"),
+    ],
+)
+def test_a_role_is_named_in_full_where_a_collection_has_it(role: str, name: str) -> None:
+    assert Room(Path(role), {}).known_as == name
+
+
 def test_a_key_is_known_and_filled_in_where_its_room_is_a_guest() -> None:
     depot = room("depot", declares={"databases[].depot": DEPOT, "databases[].roles[].lane": {"type": "int"}})
     databases = [{"name": "a", "depot": {"keep_days": "7"}, "roles": [{"name": "r", "lane": 3}]}, {"name": "b"}]

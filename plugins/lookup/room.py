@@ -60,7 +60,8 @@ class LookupModule(LookupBase):
         return rooms.packages([room], lambda value: self._templar.template(rooms.trusted(value)))
 
     def _server(self, variables: dict[str, Any]) -> dict[str, Any]:
-        played = variables.get("rooms_in_play") or variables.get("ansible_play_role_names") or []
+        given = self._templar.template(variables.get("rooms_in_play"))  # a play's variables come as they stand there
+        played = given or variables.get("ansible_play_role_names") or []
         found = rooms.in_play(rooms.of_play(variables), played)
         evaluate = self._of_all(variables)
         wanted: dict[str, Any] = evaluate(rooms.server(rooms.enabled(found, evaluate)))

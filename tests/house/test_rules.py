@@ -145,7 +145,6 @@ WAIVED_UNTESTED = {
     **{f"plugin_utils/{name}": "test_declaration.py and test_host.py ask it by its name" for name in ROOMS},
     "module_utils/applied": "compares a catalog with itself: seen by every scenario that deploys twice",
     "module_utils/schema_project": "asks a database and runs sqitch: tests/schema, on a node",
-    "lookup/room": "asks plugin_utils/rooms: seen by every scenario, and by own-repo with a room that is not ours",
 }
 
 

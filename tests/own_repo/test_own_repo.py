@@ -38,6 +38,8 @@ PLATFORM = (
     "postgresql_version=17", "postgresql_source=distro", "postgresql_restart=true",
     "postgresql_hba=[local postgres watcher peer map=watch]", "postgresql_ident=[watch root watcher]",
     "postgresql_templates='{{ inventory_dir }}/../../templates'",
+    "audit_enabled=true",
+    "postgresql_before_start_tasks=['{{ inventory_dir }}/../../roles/audit/tasks/before_start.yml']",
 )  # fmt: skip
 SERVER = """
 mkdir -p /etc/postgresql-common/createcluster.d
@@ -225,13 +227,16 @@ def test_the_wheel_deploys_a_site_of_the_users(
     node.run("rm /etc/motd")
     said = own.run("pgstead", "deploy", "--prune")
     assert re.findall(r"^✓ (\S+)", said, re.M) == [
-        "base", "preflight", "postgresql", "tenancy", "schema", "pgbouncer", "watch"
+        "base", "preflight", "postgresql", "audit", "postgresql", "tenancy", "schema", "pgbouncer", "watch"
     ]  # fmt: skip
     assert f"workspace {own.folder}, content {own.programs.parent}/lib/" in said
     has_what_is_the_users(node, superuser)
     assert "prod is as declared; changed=0" in own.run("pgstead", "deploy")
-    said = own.run("pgstead", "verify", "--json", status=1)
-    red = [line for line in json.loads(said)["hosts"]["db1"]["lines"] if not line["ok"]]
+    lines = checklist(own)
+    red = [line for line in lines if not line["ok"]]
+    assert [line["title"] for line in lines if line["area"] == "audit of shop"] == [
+        "leaves a trail of ddl, role", "lets in at most 3 roles"
+    ]  # fmt: skip
     assert [line["title"] for line in red] == ["has nothing that is not declared"]
     assert "role watcher" in red[0]["found"] and "shop_reports" not in red[0]["found"]  # which --prune dropped
     own.run("pgstead", "url", "--write", ".env")
@@ -242,6 +247,48 @@ def test_the_wheel_deploys_a_site_of_the_users(
         assert cursor.fetchone() == ("shop_app",)
     with pytest.raises(psycopg2.OperationalError):
         ask("shop_app", "SELECT 1")  # the password that another repository declared
+
+
+def checklist(own: Repository) -> list[dict[str, Any]]:
+    """Lines of `pgstead verify`, where something is red."""
+    lines: list[dict[str, Any]] = json.loads(own.run("pgstead", "verify", "--json", status=1))["hosts"]["db1"]["lines"]
+    return lines
+
+
+def test_a_role_of_the_users_brings_what_it_needs(
+    every: list[Repository], node: Any, superuser: Callable[[str], str]
+) -> None:
+    """roles/audit of the site before, by its meta/room.yml; its page is docs/how-to/add-a-room.md."""
+    own = every[-1]
+    assert superuser("SHOW shared_preload_libraries").split(", ")[-1] == "pgaudit"
+    assert superuser("SHOW pgaudit.log") == "ddl, role"
+    replication = "FROM pg_hba_file_rules WHERE 'replication' = ANY (database) LIMIT 1"
+    assert superuser(f"SELECT type, user_name, address, auth_method {replication}") == "host|{all}|all|reject"
+    token = node.file("/etc/audit-collector/token")
+    assert (token.user, token.mode, len(token.content_string) > 20) == ("root", 0o600, True)
+
+    platform = own.folder / "inventories/prod/group_vars/all/platform.yml"
+    declared = yaml.safe_load(platform.read_text())
+
+    def declare(logins: int) -> None:
+        declared["databases"][0]["audit"] = {"logins": logins}
+        platform.write_text(yaml.safe_dump(declared))
+
+    superuser("ALTER DATABASE shop SET pgaudit.log = 'none'")
+    declare(2)
+    asked = [line for line in checklist(own) if line["area"] == "audit of shop"]
+    assert [(line["title"], line["ok"], line["found"]) for line in asked] == [
+        ("leaves a trail of ddl, role", False, "none"),
+        ("lets in at most 2 roles", False, "shop_app, shop_migrator, shop_readonly"),
+    ]
+
+    declare(0)
+    with nothing_changes():
+        said = own.run("pgstead", "deploy", "-e", '{"secrets": {}}', status=3)
+    told = dict(re.findall(r"^│(\S+) +│ (.+?) *│$", said, re.M))
+    assert re.split(" +│ ", told["databases[0].audit.logins"]) == ["0", "write a number from 1 to 100 roles"]
+    demanded = "nothing │ it is the token that the auditors' collector wants; set it with: "
+    assert told["secrets.audit_token"].startswith(demanded)
 
 
 def test_no_secret_is_left_on_the_node(node: Any) -> None:

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
 
+from ansible_collections.pgstead.platform.plugins.lookup import room as lookup
 from ansible_collections.pgstead.platform.plugins.plugin_utils import model, rooms, shape
 from ansible_collections.pgstead.platform.plugins.plugin_utils.rooms import Room
 
@@ -38,6 +41,12 @@ def test_a_room_is_there_unless_it_is_not_enabled(says: dict[str, Any], there: b
 def test_a_role_used_alone_takes_nothing_from_rooms_that_are_not_in_its_play() -> None:
     depot, shop = room("depot"), room("shop")
     assert rooms.in_play([depot, shop], ["pgstead.platform.postgresql", "theirs.own.shop"]) == [shop]
+
+
+def test_whose_rooms_count_may_be_an_expression_of_the_play() -> None:
+    variables = {"rooms_in_play": rooms.trusted("{{ ['pgbouncer'] }}")}
+    asker = lookup.LookupModule(templar=Templar(DataLoader(), variables=variables))
+    assert asker.run(["server"], variables)[0]["peer_roles"] == ["pgbouncer"]
 
 
 @pytest.mark.parametrize(

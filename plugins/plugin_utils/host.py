@@ -66,6 +66,6 @@ def _ports(values: dict[str, Any], seen: dict[str, Any], ports: list[dict[str, A
         if listener and listener["unit"] != entry["unit"] and (listener["unit"] or listener["user"] not in users):
             who = listener["program"] or listener["unit"] or f"a program of user {listener['user']}"
             yield Problem(entry["input"], f"{port}, in use by {who}", f"stop {who}, or write another port")
-    for one, other in combinations([entry["input"] for entry in ports], 2):
+    for one, other in combinations([entry["input"] for entry in reversed(ports)], 2):  # the guest's is to change
         if int(values[one]) == int(values[other]):
             yield Problem(one, str(values[one]), f"write another port than {other}")

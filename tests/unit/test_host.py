@@ -7,8 +7,8 @@ import pytest
 from ansible_collections.pgstead.platform.plugins.plugin_utils import host, rooms
 
 PORTS = [
-    {"input": "pgbouncer_port", "unit": "pgbouncer.service", "user": "pgbouncer"},
     {"input": "postgresql_port", "unit": "postgresql@16-main.service", "user": "postgres"},
+    {"input": "pgbouncer_port", "unit": "pgbouncer.service", "user": "pgbouncer"},
 ]
 
 

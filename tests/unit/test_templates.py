@@ -12,8 +12,8 @@ def test_the_path_of_a_template_is_that_of_its_file() -> None:
 
 
 def test_the_named_directory_wins_over_the_workspace_and_both_over_the_role(tmp_path: Path) -> None:
-    places = templates.folders(str(tmp_path), "shop", "/play", "/work/inventories/prod")
-    workspace = ["/play/templates/shop", "/work/inventories/prod/templates/shop", "/work/templates/shop"]
+    places = templates.folders(str(tmp_path), "shop", "/play", "/platform/inventories/prod")
+    workspace = ["/play/templates/shop", "/platform/inventories/prod/templates/shop", "/platform/templates/shop"]
     assert [str(place) for place in places] == [str(tmp_path), *workspace]
     assert templates.locate("a.j2", places) == "a.j2"
     (tmp_path / "a.j2").touch()

@@ -87,8 +87,9 @@ def explained(wrong: list[Problem], known: Iterable[Room], guests: Iterable[Room
         room = absent.get(re.sub(r"\[\d+\]", "[]", problem.path))
         if room and problem.found == UNKNOWN_KEY:
             why = f"it is the role {room.name}'s, which is not enabled: {room.says['enabled']}"
-            problem = Problem(problem.path, problem.found, why)  # noqa: PLW2901
-        found.append(problem)
+            found.append(Problem(problem.path, problem.found, why))
+        else:
+            found.append(problem)
     return found
 
 

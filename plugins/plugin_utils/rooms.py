@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -45,10 +46,10 @@ class Room:
     @property
     def known_as(self) -> str:
         """How a play names the role: in full where a collection has it."""
-        *_, collections, namespace, collection, _, name = ("", "", "", *self.role.parts)
-        if self.role.parents[1] == CONTENT:
-            return f"pgstead.platform.{name}"
-        return f"{namespace}.{collection}.{name}" if collections == "ansible_collections" else name
+        if self.role.parents[1] == CONTENT:  # a checkout may be anywhere
+            return f"pgstead.platform.{self.name}"
+        within = re.search(r"/ansible_collections/([^/]+)/([^/]+)/roles/[^/]+$", str(self.role))
+        return ".".join([*within.groups(), self.name]) if within else self.name
 
     @cached_property
     def inputs(self) -> dict[str, Any]:
@@ -149,7 +150,7 @@ def in_play(rooms: Iterable[Room], roles: Iterable[str]) -> list[Room]:
 def evaluator(variables: dict[str, Any]) -> Evaluate:
     """Evaluates what rooms say where no play does, by Ansible's own means; what they leave open are their defaults."""
     from ansible.parsing.dataloader import DataLoader  # noqa: PLC0415 - takes half a second
-    from ansible.template import Templar  # noqa: PLC0415
+    from ansible.template import Templar  # noqa: PLC0415 - likewise
 
     templar = Templar(DataLoader(), variables=variables)
     return lambda value: templar.template(trusted(value))
@@ -157,7 +158,7 @@ def evaluator(variables: dict[str, Any]) -> Evaluate:
 
 def trusted(value: Any) -> Any:
     """What stands in a file of a role, so that Ansible evaluates it."""
-    from ansible.template import trust_as_template  # noqa: PLC0415
+    from ansible.template import trust_as_template  # noqa: PLC0415 - takes half a second
 
     if isinstance(value, dict):
         return {key: trusted(inner) for key, inner in value.items()}
@@ -168,7 +169,7 @@ def trusted(value: Any) -> Any:
 
 def defaults(rooms: Iterable[Room]) -> dict[str, Any]:
     """Defaults of all inputs, expressions not evaluated."""
-    from ansible.parsing.dataloader import DataLoader  # noqa: PLC0415
+    from ansible.parsing.dataloader import DataLoader  # noqa: PLC0415 - takes half a second
 
     loader = DataLoader()
     found: dict[str, Any] = {}

@@ -38,7 +38,7 @@ def vault_file(inventory: Path) -> Path:
 
 def names(platform: dict[str, Any]) -> list[str]:
     """The secrets that a platform.yml needs: a password per login role, and what the enabled roles say they need."""
-    from ansible.errors import AnsibleError  # noqa: PLC0415
+    from ansible.errors import AnsibleError  # noqa: PLC0415 - Ansible takes half a second, and only this needs it
 
     from ansible_collections.pgstead.platform.plugins.plugin_utils import (  # noqa: PLC0415 - only here
         declaration,

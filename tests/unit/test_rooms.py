@@ -49,6 +49,22 @@ def test_whose_rooms_count_may_be_an_expression_of_the_play() -> None:
     assert asker.run(["server"], variables)[0]["peer_roles"] == ["pgbouncer"]
 
 
+def test_the_checklist_asks_enabled_rooms_that_have_something_to_ask(tmp_path: Path) -> None:
+    inventory = tmp_path / "inventories" / "prod"
+    for name, enabled in {"depot": True, "closed": False, "mute": True}.items():
+        role = tmp_path / "roles" / name
+        for folder in ("meta", "tasks"):
+            (role / folder).mkdir(parents=True)
+        (role / "meta/room.yml").write_text(f"enabled: {enabled}")
+        (role / "tasks" / ("main.yml" if name == "mute" else "verify.yml")).touch()
+    variables = {"inventory_dir": str(inventory)}
+    asker = lookup.LookupModule(templar=Templar(DataLoader(), variables=variables))
+    assert asker.run(["verified"], variables)[0] == [
+        "pgstead.platform.postgresql", "depot",
+        *(f"pgstead.platform.{name}" for name in ("pgbouncer", "schema", "tenancy")),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("role", "name"),
     [
